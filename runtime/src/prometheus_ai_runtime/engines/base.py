@@ -1,0 +1,62 @@
+"""The seam between the server and what executes a model."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prometheus_ai_runtime.signature import Signature
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadRequest:
+    """What an engine needs to load one model."""
+
+    path: Path
+    signature: Signature | None = None
+    """The declared signature; the engine checks it against the file and refuses a difference."""
+    threads: int = 1
+    """Compute threads the engine may use; follows the CPU quota, not the host."""
+    device: str = "cpu"
+    """``cpu``, ``cuda`` or ``cuda:N``."""
+    allow_pickle: bool = False
+    """Whether formats that execute code on load (pickle, joblib, torch pickle) are permitted."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class LoadedModel(Protocol):
+    """A model in memory. ``predict`` is called by one thread at a time."""
+
+    signature: Signature
+    batchable: bool
+    """Whether rows of different requests may share one call along axis 0."""
+
+    def predict(self, inputs: Tensors) -> Tensors:
+        """Run the model on a batch; every array has the rows on axis 0. BYTES are object arrays of bytes."""
+
+    def close(self) -> None:
+        """Release memory and handles; the model is not used afterwards."""
+
+
+class StreamingModel(LoadedModel, Protocol):
+    """A model that yields partial outputs for one request."""
+
+    def stream(self, inputs: Tensors) -> Iterator[Tensors]:
+        """Yield output tensors as they come; closing the iterator cancels the work."""
+
+
+class EngineError(Exception):
+    """A model could not be loaded; the message says what, why and what to do."""
+
+
+class EngineMissing(EngineError):
+    """The engine's library is not installed; the message names the extra to install."""
+
+
+class UnsafeFormat(EngineError):
+    """The file runs code when it is loaded and that was not allowed."""
