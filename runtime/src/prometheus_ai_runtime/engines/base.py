@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
 from prometheus_ai_runtime.signature import Signature
@@ -35,9 +34,14 @@ class LoadedModel(Protocol):
     signature: Signature
     batchable: bool
     """Whether rows of different requests may share one call along axis 0."""
+    warnings: tuple[str, ...]
+    """What the one who deploys this model should know; the server logs each line once."""
 
     def predict(self, inputs: Tensors) -> Tensors:
-        """Run the model on a batch; every array has the rows on axis 0. BYTES are object arrays of bytes."""
+        """Run the model on a batch; every array has the rows on axis 0.
+
+        BYTES are object arrays of bytes, BF16 is widened to float32.
+        """
 
     def close(self) -> None:
         """Release memory and handles; the model is not used afterwards."""
