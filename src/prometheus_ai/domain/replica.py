@@ -83,6 +83,8 @@ class ReplicaRecord:
     ended_at: datetime | None = None
     drain_since: datetime | None = None
     reason: str = ""
+    stop_cause: ExitCause | None = None
+    """Why the control plane ended it, when it did; the driver then only sees a stop."""
     exit: Exit | None = None
 
     @property
@@ -154,4 +156,12 @@ class MarkReady:
     id: str
 
 
-Action = StartReplica | DrainReplica | StopReplica | CloseRecord | MarkReady
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndStray:
+    """A replica runs that has no record: nobody wants it."""
+
+    id: str
+    target: str
+
+
+Action = StartReplica | DrainReplica | StopReplica | CloseRecord | MarkReady | EndStray
