@@ -59,10 +59,20 @@ class Reading(Protocol):
     def audit_records(
         self, start: int, limit: int, backend: str | None = None
     ) -> list[AuditRecord]:
-        """Return records from index ``start`` on, in order, at most ``limit``."""
+        """Return records from index ``start`` on, in order, at most ``limit``.
+
+        A stored record that cannot be read comes back as ``{"unreadable": …}``, so that verification
+        can name it.
+        """
+
+    def latest_audit_records(self, limit: int, backend: str | None = None) -> list[AuditRecord]:
+        """Return the newest records, at most ``limit``, oldest of them first."""
 
     def audit_nodes(self, ids: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
-        """Return stored hashes of complete subtrees by (level, index)."""
+        """Return stored hashes of complete subtrees by (level, index); missing ones are left out.
+
+        Level 0 holds a second copy of every leaf hash.
+        """
 
     def setting(self, name: str) -> str | None:
         """Return a stored setting, or None."""
@@ -79,39 +89,62 @@ class Writing(Reading, Protocol):
         """
 
     def delete_backend(self, name: str) -> None:
-        """Remove a backend with its releases, states and closed replica records; events and windows stay."""
+        """Remove a backend with its releases, states and closed replica records; events and windows stay.
+
+        Raises:
+            NotFound: there is no such backend.
+            Conflict: it has open replicas.
+        """
 
     def add_release(self, release: Release) -> None:
         """Insert a release.
 
         Raises:
-            Conflict: the version exists.
+            Conflict: the version or the number exists, or the backend does not.
         """
 
     def put_release_state(self, state: ReleaseState) -> ReleaseState:
         """Insert (revision 0) or update; return it with the next revision.
 
         Raises:
-            Conflict: the stored revision differs.
+            Conflict: the stored revision differs, or the release does not exist.
         """
 
     def next_replica_number(self, backend: str, version: str) -> int:
         """Return 1, 2, 3 … for each release; a number is never given twice, not even after a crash."""
 
     def put_replica(self, record: ReplicaRecord) -> None:
-        """Insert or replace a replica record."""
+        """Insert or replace a replica record.
+
+        Raises:
+            Conflict: its release does not exist.
+        """
+
+    def forget_replicas(self, before: datetime) -> int:
+        """Remove records of replicas that ended before ``before``; return how many went."""
 
     def add_windows(self, windows: Sequence[Window]) -> None:
         """Add measurement windows."""
 
     def compact_windows(self, before: datetime, span_s: int) -> int:
-        """Merge windows that end before ``before`` into spans of that length; return how many rows went."""
+        """Merge windows into one for each release and span of ``span_s`` that ends by ``before``.
+
+        Spans are aligned to the epoch, and a window belongs to the span that it starts in.
+        Counts and histograms are kept exactly. Return how many rows went.
+        """
+
+    def forget_windows(self, before: datetime) -> int:
+        """Remove windows that end before ``before``; return how many went."""
 
     def next_table_generation(self) -> int:
         """Advance and return the route table's generation."""
 
     def put_token(self, token: Token) -> None:
-        """Insert or replace a token."""
+        """Insert or replace a token.
+
+        Raises:
+            Conflict: another token has the same secret.
+        """
 
     def append_audit(
         self, record: AuditRecord, nodes: Mapping[tuple[int, int], bytes], head: TreeHead
@@ -119,7 +152,7 @@ class Writing(Reading, Protocol):
         """Append one record with the subtree hashes it completes and the new head.
 
         Raises:
-            Conflict: ``record.index`` is not the next one.
+            Conflict: ``record.index`` is not the next one, or ``head`` is not of that size.
         """
 
     def put_setting(self, name: str, value: str) -> None:
@@ -127,7 +160,10 @@ class Writing(Reading, Protocol):
 
 
 class StateStore(Protocol):
-    """Durable state with atomic changes and consistent reads; safe to use from several threads."""
+    """Durable state with atomic changes and consistent reads; safe to use from several threads.
+
+    Times come back in UTC. A change must not be opened inside another one on the same thread.
+    """
 
     def read(self) -> AbstractContextManager[Reading]:
         """Open a consistent view.
