@@ -7,7 +7,7 @@ publishes its JSON Schema and travels as JSON. Unknown fields are errors; there 
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 BACKEND_NAME = r"^[a-z]([a-z0-9-]{0,46}[a-z0-9])?$"
 VERSION_NAME = r"^[a-z0-9]([a-z0-9._-]{0,30}[a-z0-9])?$"
@@ -140,13 +140,12 @@ class ResourcesSpec(_Frozen):
     )
     gpu: int = Field(default=0, ge=0, le=64, description="GPUs of one replica.")
 
-    @model_validator(mode="after")
-    def _memory_is_a_size(self) -> Self:
-        if parse_size(self.memory) < 64 * 2**20:
-            raise ValueError(
-                "memory must be at least 64Mi: the model server itself needs about 50Mi"
-            )
-        return self
+    @field_validator("memory")
+    @classmethod
+    def _memory_is_a_size(cls, memory: str) -> str:
+        if parse_size(memory) < 64 * 2**20:
+            raise ValueError("must be at least 64Mi: the model server itself needs about 50Mi")
+        return memory
 
     @property
     def memory_bytes(self) -> int:
@@ -199,11 +198,12 @@ class LimitsSpec(_Frozen):
         default="16Mi", description="Largest request body; beyond it clients get 413."
     )
 
-    @model_validator(mode="after")
-    def _is_a_size(self) -> Self:
-        if not 1 <= parse_size(self.request_size) <= 2**31:
-            raise ValueError("request_size must be between 1 and 2Gi")
-        return self
+    @field_validator("request_size")
+    @classmethod
+    def _is_a_size(cls, request_size: str) -> str:
+        if not 1 <= parse_size(request_size) <= 2**31:
+            raise ValueError("must be between 1 and 2Gi")
+        return request_size
 
     @property
     def request_bytes_max(self) -> int:
@@ -281,10 +281,9 @@ class Spec(_Frozen):
         description="Free key-value labels, kept with the release and its events.",
     )
 
-    @model_validator(mode="after")
-    def _name_is_free(self) -> Self:
-        if self.name in RESERVED_NAMES:
-            raise ValueError(
-                f"name {self.name!r} is reserved for the gateway's own paths; choose another"
-            )
-        return self
+    @field_validator("name")
+    @classmethod
+    def _name_is_free(cls, name: str) -> str:
+        if name in RESERVED_NAMES:
+            raise ValueError(f"{name!r} is reserved for the gateway's own paths; choose another")
+        return name
