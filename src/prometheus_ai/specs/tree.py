@@ -38,6 +38,7 @@ _BASED = re.compile(r"0o[0-7]{1,1000}|0x[0-9a-fA-F]{1,1000}")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE = re.compile(r"[-+]?\.(inf|Inf|INF)")
 _NAN = re.compile(r"\.(nan|NaN|NAN)")
+_PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./+@-]*")
 _TEXT_TAGS = (None, "!", "tag:yaml.org,2002:str")
 
 
@@ -98,7 +99,7 @@ def parse_tree(text: str, source: str) -> Tree:
     try:
         root = builder.document(events)
     except MarkedYAMLError as error:
-        raise InvalidSpec((_syntax_problem(error, text),), source=source) from error
+        raise InvalidSpec((_syntax_problem(error),), source=source) from error
     except ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise _invalid(
@@ -115,6 +116,11 @@ def parse_tree(text: str, source: str) -> Tree:
             source, "the spec is empty", hint="`pai init MODEL_FILE` writes one to start from"
         )
     return Tree(root=root, problems=tuple(builder.problems))
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether text means itself when it is written without quotes."""
+    return _PLAIN.fullmatch(text) is not None and _resolve(text) == text
 
 
 class _Bound(Exception):
@@ -277,7 +283,7 @@ def _short_tag(tag: object) -> str:
     return str(tag).replace("tag:yaml.org,2002:", "!!")
 
 
-def _syntax_problem(error: MarkedYAMLError, text: str) -> SpecProblem:
+def _syntax_problem(error: MarkedYAMLError) -> SpecProblem:
     mark = error.problem_mark or error.context_mark
     line = mark.line + 1 if mark else None
     column = mark.column + 1 if mark else None
