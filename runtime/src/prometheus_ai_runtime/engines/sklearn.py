@@ -124,7 +124,7 @@ def _inputs(
     if _reads_text(estimator):
         return (TensorSpec(name="input", datatype="BYTES", shape=(-1,)),)
     if columns:
-        found = {column: "FP64" for column in columns} | _categorical_columns(estimator, columns)
+        found = dict.fromkeys(columns, "FP64") | _categorical_columns(estimator, columns)
         if set(chosen) == set(columns) or "BYTES" in found.values():
             return tuple(
                 TensorSpec(name=column, datatype=chosen.get(column, datatype), shape=(-1,))
