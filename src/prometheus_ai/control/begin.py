@@ -1,0 +1,31 @@
+"""Beginning: what a control plane does once, before its loops run."""
+
+from prometheus_ai.control.access import NewToken, create_token
+from prometheus_ai.control.journal import note
+from prometheus_ai.control.look import sight
+from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.requests import Asker
+from prometheus_ai.domain.event import Kind, Role
+from prometheus_ai.domain.replica import ReplicaPhase
+
+ACTOR = "control-plane"
+
+
+def begin(plane: Plane) -> None:
+    """Record the start, and adopt the replicas that went on without a control plane."""
+    seen = sight(plane)
+    with plane.store.write() as tx:
+        note(plane, tx, Kind.CONTROL_PLANE_STARTED, actor=ACTOR, reason="the process started",
+             after={"unreachable_targets": dict(seen.unreachable)})  # fmt: skip
+        for record in tx.open_replicas():
+            found = seen.observed.get(record.id)
+            if found is not None and found.phase is not ReplicaPhase.EXITED:
+                note(plane, tx, Kind.REPLICA_ADOPTED, actor=ACTOR,
+                     reason="it ran on while the control plane was away",
+                     about=(record.backend, record.version), after={"replica": record.id})  # fmt: skip
+
+
+def first_token(plane: Plane) -> NewToken:
+    """Make the local administrator's token."""
+    asker = Asker(actor=ACTOR, reason="first start on this machine")
+    return create_token(plane, "local administrator", Role.ADMIN.value, asker)

@@ -1,0 +1,142 @@
+"""The control plane as the surfaces see it: one method a use case."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from prometheus_ai.control import (
+    access,
+    audit_log,
+    collect,
+    delete,
+    deploy,
+    events,
+    logs,
+    scale,
+    shift,
+    status,
+    uploads,
+    why,
+)
+from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.requests import Asker, DeployRequest
+from prometheus_ai.control.views import (
+    BackendDetail,
+    EventView,
+    PlatformStatus,
+    ReleaseView,
+    Why,
+)
+from prometheus_ai.domain.event import Role, Token
+from prometheus_ai.ports.driver import LogLine
+
+
+class ControlPlane:
+    """Every verb of the platform, for the API, the dashboard and tests alike."""
+
+    def __init__(self, plane: Plane) -> None:
+        self.plane = plane
+
+    def status(self) -> PlatformStatus:
+        """Describe the installation and every backend."""
+        return status.status(self.plane)
+
+    def backend(self, name: str) -> BackendDetail:
+        """Describe one backend."""
+        return status.backend_detail(self.plane, name)
+
+    def releases(self, name: str) -> tuple[ReleaseView, ...]:
+        """Describe every release of a backend, oldest first."""
+        return status.releases(self.plane, name)
+
+    def deploy(self, request: DeployRequest, asker: Asker) -> deploy.Deployed:
+        """Make or find the release of a spec, and want traffic on it."""
+        return deploy.deploy(self.plane, request, asker)
+
+    def route(self, name: str, percent: Mapping[str, float], asker: Asker) -> shift.Shifted:
+        """Want exactly these weights."""
+        return shift.route(self.plane, name, percent, asker)
+
+    def promote(self, name: str, version: str | None, asker: Asker) -> shift.Shifted:
+        """Give all traffic to the newest or a named release."""
+        return shift.promote(self.plane, name, version, asker)
+
+    def rollback(self, name: str, version: str | None, asker: Asker) -> shift.Shifted:
+        """Return all traffic to the stable, previous or a named release."""
+        return shift.rollback(self.plane, name, version, asker)
+
+    def scale(self, name: str, replicas: int, version: str | None, asker: Asker) -> scale.Scaled:
+        """Set replica counts."""
+        return scale.scale(self.plane, name, replicas, version, asker)
+
+    def delete(self, name: str, asker: Asker) -> None:
+        """Begin to delete a backend."""
+        delete.delete(self.plane, name, asker)
+
+    def why(self, name: str) -> Why:
+        """Explain one backend."""
+        return why.why(self.plane, name)
+
+    def logs(
+        self, name: str, *, replica: str | None = None, tail: int = 100, follow: bool = False
+    ) -> Iterator[LogLine]:
+        """Yield what replicas wrote."""
+        return logs.logs(self.plane, name, replica=replica, tail=tail, follow=follow)
+
+    def events(
+        self, backend: str | None = None, *, after: int = 0, limit: int = 100
+    ) -> tuple[EventView, ...]:
+        """Return events from an index on, oldest first."""
+        return events.events(self.plane, backend, after, limit)
+
+    def recent_events(self, backend: str | None = None, count: int = 20) -> tuple[EventView, ...]:
+        """Return the newest events."""
+        return events.recent_events(self.plane, backend, count)
+
+    def audit_verify(self, checkpoint: Mapping[str, Any] | None = None) -> audit_log.Verified:
+        """Check the whole audit log."""
+        return audit_log.verify_log(self.plane, checkpoint)
+
+    def audit_export(self) -> Iterator[str]:
+        """Yield the audit log as JSON lines that others can verify."""
+        return audit_log.export_log(self.plane)
+
+    def has_artefact(self, digest: str) -> bool:
+        """Whether these bytes are stored."""
+        return uploads.has_artefact(self.plane, digest)
+
+    def put_artefact(self, chunks: Iterable[bytes], expected: str) -> str:
+        """Store bytes."""
+        return uploads.put_artefact(self.plane, chunks, expected)
+
+    def put_tree(self, files: Mapping[str, str]) -> str:
+        """Store a folder of stored files."""
+        return uploads.put_tree(self.plane, files)
+
+    def inspect(self, path: Path, engine: str | None, allow_pickle: bool) -> Mapping[str, Any]:
+        """Read what a model file on this machine is."""
+        return self.plane.inspector.inspect(path, engine=engine, allow_pickle=allow_pickle)
+
+    def create_token(self, name: str, role: str, asker: Asker) -> access.NewToken:
+        """Make an API token; its secret is shown once."""
+        return access.create_token(self.plane, name, role, asker)
+
+    def list_tokens(self) -> tuple[access.TokenView, ...]:
+        """Return all tokens without secrets."""
+        return access.list_tokens(self.plane)
+
+    def revoke_token(self, token_id: str, asker: Asker) -> access.TokenView:
+        """Revoke a token."""
+        return access.revoke_token(self.plane, token_id, asker)
+
+    def authenticate(self, secret: str) -> Token:
+        """Return the token with this secret."""
+        return access.authenticate(self.plane, secret)
+
+    def authorise(self, token: Token, needed: Role) -> None:
+        """Check what a token may do."""
+        access.authorise(token, needed)
+
+    def collect(self, *, dry_run: bool, asker: Asker) -> collect.Collected:
+        """Remove artefacts and environments that no release names."""
+        return collect.collect(self.plane, dry_run=dry_run, asker=asker)

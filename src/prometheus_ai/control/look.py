@@ -1,0 +1,129 @@
+"""Looking: state and observations become the views that deciders take."""
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from prometheus_ai.control.plane import Plane, Sight
+from prometheus_ai.domain.errors import PlatformError
+from prometheus_ai.domain.release import Backend, Release, ReleasePhase, ReleaseState
+from prometheus_ai.domain.replica import Exit, Observed, ReplicaPhase, ReplicaRecord
+from prometheus_ai.domain.spec import Spec
+from prometheus_ai.ports.state_store import Reading
+from prometheus_ai.reconcile import BackendView, ReleaseView, versions_of
+from prometheus_ai.reconcile.backoff import MEMORY_S
+
+Specs = dict[str, Spec]
+_Owned = TypeVar("_Owned", Release, ReleaseState)
+
+
+def sight(plane: Plane) -> Sight:
+    """Ask every driver what it sees."""
+    observed: dict[str, Observed] = {}
+    unreachable: dict[str, str] = {}
+    for target, driver in plane.drivers.items():
+        try:
+            observed.update((seen.id, seen) for seen in driver.observe())
+        except PlatformError as error:
+            unreachable[target] = error.message
+    with plane.work.lock:
+        observed.update(
+            (replica_id, _unstarted(replica_id, exit))
+            for replica_id, exit in plane.work.failed_starts.items()
+        )
+    return Sight(observed=observed, unreachable=unreachable)
+
+
+def _unstarted(replica_id: str, exit: Exit) -> Observed:
+    """Return a start that failed before anything ran, as an ended replica."""
+    return Observed(
+        id=replica_id, backend="", version="", phase=ReplicaPhase.EXITED, started_at=exit.at, exit=exit
+    )
+
+
+def views(
+    plane: Plane, tx: Reading, seen: Sight, now: datetime, only: str | None = None
+) -> list[tuple[BackendView, Specs]]:
+    """Return each backend's view, with the specs of the releases in it."""
+    if only is None:
+        backends = tx.backends()
+    else:
+        backend = tx.backend(only)
+        backends = [] if backend is None else [backend]
+    releases = _by_backend(tx.releases(only))
+    states = _by_backend(tx.release_states(only))
+    records = _by_release(tx.open_replicas(only))
+    ended = _by_release(tx.ended_replicas(now - timedelta(seconds=2 * MEMORY_S), only))
+    with plane.work.lock:
+        launching = frozenset(plane.work.launching)
+    result = []
+    for backend in backends:
+        known = {release.version: release for release in releases.get(backend.name, [])}
+        living = [
+            (known[state.version], state)
+            for state in states.get(backend.name, [])
+            if state.version in known and _matters(backend, state, records)
+        ]
+        living.sort(key=lambda pair: pair[0].number)
+        view = BackendView(
+            backend=backend,
+            releases=tuple(
+                _release_view(
+                    release,
+                    state,
+                    records.get((backend.name, state.version), ()),
+                    ended.get((backend.name, state.version), ()),
+                )
+                for release, state in living
+            ),
+            observed=seen.observed,
+            unreachable=frozenset(seen.unreachable),
+            launching=launching,
+        )
+        result.append((view, {release.version: release.spec for release, _ in living}))
+    return result
+
+
+def _release_view(
+    release: Release,
+    state: ReleaseState,
+    records: tuple[ReplicaRecord, ...],
+    ended: tuple[ReplicaRecord, ...],
+) -> ReleaseView:
+    spec = release.spec
+    return ReleaseView(
+        state=state,
+        target=spec.target,
+        startup_s=spec.timeouts.startup_s,
+        drain_s=spec.timeouts.drain_s,
+        keep_warm_s=spec.route.keep_warm_s,
+        records=records,
+        ended=ended,
+    )
+
+
+def _matters(
+    backend: Backend,
+    state: ReleaseState,
+    records: dict[tuple[str, str], tuple[ReplicaRecord, ...]],
+) -> bool:
+    """Whether a release can still need anything: most of a long history does not."""
+    if state.phase not in {ReleasePhase.RETIRED, ReleasePhase.FAILED}:
+        return True
+    if (backend.name, state.version) in records:
+        return True
+    return state.version in versions_of(backend.wanted) | versions_of(backend.in_force)
+
+
+def _by_backend(items: list[_Owned]) -> dict[str, list[_Owned]]:
+    grouped: dict[str, list[_Owned]] = defaultdict(list)
+    for item in items:
+        grouped[item.backend].append(item)
+    return grouped
+
+
+def _by_release(records: list[ReplicaRecord]) -> dict[tuple[str, str], tuple[ReplicaRecord, ...]]:
+    grouped: dict[tuple[str, str], list[ReplicaRecord]] = defaultdict(list)
+    for record in records:
+        grouped[record.backend, record.version].append(record)
+    return {key: tuple(found) for key, found in grouped.items()}

@@ -1,0 +1,80 @@
+"""The loops of the control plane: each a thread with an owner, a bounded wait and a way to stop."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from prometheus_ai.control.measure import Meter
+from prometheus_ai.control.passes import reconcile_once
+from prometheus_ai.control.plane import Plane
+from prometheus_ai.domain.errors import PlatformError
+
+log = structlog.get_logger()
+
+FAILURE_PAUSE_S = 1.0
+FAILURE_PAUSE_S_MAX = 30.0
+
+
+@dataclass(kw_only=True)
+class Loops:
+    """Runs the reconcile and measure loops until stopped."""
+
+    plane: Plane
+    reconcile_s: float
+    scrape_s: float
+    on_pass: Callable[[], None] = lambda: None
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start both loops."""
+        for name, body in (("reconcile", self._reconcile), ("measure", self._measure)):
+            thread = threading.Thread(target=body, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        """Ask both loops to end, and wait for them."""
+        self._stopping.set()
+        self.plane.wake.set()
+        for thread in self._threads:
+            thread.join(timeout_s)
+
+    def _reconcile(self) -> None:
+        failures = 0
+        while not self._stopping.is_set():
+            pause_s = self.reconcile_s
+            self.plane.wake.clear()
+            try:
+                look = reconcile_once(self.plane)
+                failures = 0
+                if look is not None:
+                    until = (look - self.plane.clock.now()).total_seconds()
+                    pause_s = min(pause_s, max(until, 0.0))
+            except Exception as error:
+                # A loop survives any error: it is recorded, and the next pass starts from stored state.
+                failures += 1
+                pause_s = min(FAILURE_PAUSE_S * 2 ** (failures - 1), FAILURE_PAUSE_S_MAX)
+                _report("reconcile_failed", error, failures)
+            self.on_pass()
+            self.plane.wake.wait(pause_s)
+
+    def _measure(self) -> None:
+        meter = Meter(plane=self.plane)
+        failures = 0
+        while not self._stopping.wait(self.scrape_s):
+            try:
+                meter.read_once()
+                failures = 0
+            except Exception as error:
+                failures += 1
+                _report("measure_failed", error, failures)
+
+
+def _report(event: str, error: Exception, failures: int) -> None:
+    if isinstance(error, PlatformError):
+        log.warning(event, error=error.message, hint=error.hint, failures=failures)
+    else:
+        log.error(event, error=repr(error), failures=failures, exc_info=True)

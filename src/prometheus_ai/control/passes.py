@@ -1,0 +1,40 @@
+"""One pass of the control loop: prepare, decide, act, clean up."""
+
+from datetime import datetime
+
+from prometheus_ai.control.decide import decide, finish_deletions
+from prometheus_ai.control.effects import run
+from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.prepare import prepare_pending
+
+
+def reconcile_once(plane: Plane) -> datetime | None:
+    """Run one pass over every backend; return when to look again at the latest, when that is known."""
+    started = plane.clock.monotonic()
+    prepare_pending(plane)
+    decision = decide(plane)
+    run(plane, decision.effects)
+    with plane.store.read() as reading:
+        busy = {record.backend for record in reading.open_replicas()}
+        gone = [b for b in reading.backends() if b.is_deleting and b.name not in busy]
+    if gone:
+        with plane.lock:
+            finish_deletions(plane, gone)
+    keep_checkpoint(plane)
+    plane.last_pass_s = plane.clock.monotonic() - started
+    return decision.look_again_at
+
+
+def act_on(plane: Plane, backend: str) -> None:
+    """Decide about one backend now, after a person changed what they want of it."""
+    decision = decide(plane, only=backend)
+    run(plane, decision.effects)
+    plane.wake.set()
+
+
+def keep_checkpoint(plane: Plane) -> None:
+    """Keep the audit log's head outside the store, so that a cut or restored log is noticed."""
+    with plane.store.read() as reading:
+        head = reading.audit_head()
+    if head is not None:
+        plane.checkpoint(head)

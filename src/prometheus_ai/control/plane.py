@@ -1,0 +1,117 @@
+"""What every use case works with: the ports, and the little that lives only in memory."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from prometheus_ai.domain.errors import NotFound
+from prometheus_ai.domain.event import TreeHead
+from prometheus_ai.domain.replica import Exit, Observed
+from prometheus_ai.domain.route import BackendRoute, GatewayStatus, Receipt
+from prometheus_ai.ports.artefact_store import ArtefactStore
+from prometheus_ai.ports.clock import Clock
+from prometheus_ai.ports.driver import Driver
+from prometheus_ai.ports.environment import EnvironmentResolver
+from prometheus_ai.ports.metric_source import MetricSource
+from prometheus_ai.ports.model_inspector import ModelInspector
+from prometheus_ai.ports.route_table import RouteTablePort
+from prometheus_ai.ports.state_store import StateStore
+
+PROGRESS_LINES_MAX = 200
+
+
+@dataclass(kw_only=True)
+class Routing:
+    """What the gateway was last given. Guarded by the plane's lock."""
+
+    routes: dict[str, BackendRoute] = field(default_factory=dict)
+    receipt: Receipt | None = None
+    """The gateway's answer to the last table; None until one was answered in this process."""
+    active: frozenset[str] = frozenset()
+    """Replicas that the last accepted table sends new requests to."""
+    is_dirty: bool = True
+    """Whether the gateway may not have the newest routes."""
+    last_error: str = ""
+
+
+@dataclass(kw_only=True)
+class Work:
+    """Long work under way in this process. Guarded by its own lock."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    launching: set[str] = field(default_factory=set)
+    preparing: set[tuple[str, str]] = field(default_factory=set)
+    progress: dict[tuple[str, str], deque[str]] = field(default_factory=dict)
+    failed_starts: dict[str, Exit] = field(default_factory=dict)
+    """Replicas that could not be started, until their records are closed."""
+    uploads: dict[str, float] = field(default_factory=dict)
+    """Digest to the monotonic time at which a client last sent it or asked for it."""
+    prepare_failures: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def report(self, backend: str, version: str, line: str) -> None:
+        """Keep one line of progress about a release."""
+        with self.lock:
+            lines = self.progress.setdefault((backend, version), deque(maxlen=PROGRESS_LINES_MAX))
+            lines.append(line)
+
+    def lines(self, backend: str, version: str) -> tuple[str, ...]:
+        """Return the progress lines of a release."""
+        with self.lock:
+            return tuple(self.progress.get((backend, version), ()))
+
+
+@dataclass(kw_only=True)
+class Plane:
+    """The control plane's ports and memory. Use cases are functions over it."""
+
+    store: StateStore
+    artefacts: ArtefactStore
+    drivers: Mapping[str, Driver]
+    """By target name."""
+    routes: RouteTablePort
+    metrics: MetricSource
+    resolver: EnvironmentResolver
+    inspector: ModelInspector
+    clock: Clock
+    workers: ThreadPoolExecutor
+    gateway_url: str = ""
+    checkpoint: Callable[[TreeHead], None] = lambda head: None
+    """Keeps a copy of the audit log's head outside the store."""
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    """Taken around every decision, so that decisions never interleave."""
+    wake: threading.Event = field(default_factory=threading.Event)
+    routing: Routing = field(default_factory=Routing)
+    work: Work = field(default_factory=Work)
+    last_pass_s: float = 0.0
+
+    def driver(self, target: str) -> Driver:
+        """Return the driver of a target.
+
+        Raises:
+            NotFound: there is no such target.
+        """
+        driver = self.drivers.get(target)
+        if driver is None:
+            raise NotFound(
+                f"there is no target {target!r}", hint=f"known targets: {', '.join(sorted(self.drivers))}"
+            )
+        return driver
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sight:
+    """What all drivers see, and which targets could not be asked."""
+
+    observed: Mapping[str, Observed]
+    unreachable: Mapping[str, str]
+    """Target to reason."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GatewayView:
+    """The gateway as last heard."""
+
+    status: GatewayStatus
+    last_error: str = ""

@@ -1,0 +1,80 @@
+"""Preparing releases: environments and images are made on a worker, once, before replicas start."""
+
+from dataclasses import replace
+
+from prometheus_ai.control.journal import note
+from prometheus_ai.control.plane import Plane
+from prometheus_ai.domain.errors import InvalidInput, PlatformError
+from prometheus_ai.domain.event import Kind
+from prometheus_ai.domain.release import Release, ReleasePhase, ReleaseState
+
+ACTOR = "control-plane"
+ATTEMPTS_MAX = 3
+"""Tries at preparing a release whose failure may pass, such as an index that does not answer."""
+
+
+def prepare_pending(plane: Plane) -> None:
+    """Hand every release that waits for preparation to a worker."""
+    with plane.store.read() as reading:
+        pending = [
+            state for state in reading.release_states() if state.phase is ReleasePhase.PREPARING
+        ]
+    for state in pending:
+        key = (state.backend, state.version)
+        with plane.work.lock:
+            if key in plane.work.preparing:
+                continue
+            plane.work.preparing.add(key)
+        plane.workers.submit(_prepare, plane, state)
+
+
+def _prepare(plane: Plane, state: ReleaseState) -> None:
+    key = (state.backend, state.version)
+    try:
+        with plane.store.read() as reading:
+            release = reading.release(*key)
+        if release is not None:
+            _prepare_release(plane, release)
+            _move(plane, key, ReleasePhase.STARTING, "")
+    except InvalidInput as error:
+        _move(plane, key, ReleasePhase.FAILED, _in_words(error))
+    except PlatformError as error:
+        plane.work.report(*key, f"preparation failed: {error.message}")
+        with plane.work.lock:
+            failures = plane.work.prepare_failures.get(key, 0) + 1
+            plane.work.prepare_failures[key] = failures
+        if failures >= ATTEMPTS_MAX:
+            _move(plane, key, ReleasePhase.FAILED, _in_words(error))
+    finally:
+        with plane.work.lock:
+            plane.work.preparing.discard(key)
+        plane.wake.set()
+
+
+def _prepare_release(plane: Plane, release: Release) -> None:
+    lock_path = plane.artefacts.open_path(release.inputs.lock)
+    plane.driver(release.spec.target).prepare(
+        release,
+        lock_path,
+        lambda line: plane.work.report(release.backend, release.version, line),
+    )
+
+
+def _move(plane: Plane, key: tuple[str, str], phase: ReleasePhase, failure: str) -> None:
+    backend, version = key
+    with plane.lock, plane.store.write() as tx:
+        state = next((s for s in tx.release_states(backend) if s.version == version), None)
+        if state is None or state.phase is not ReleasePhase.PREPARING:
+            return
+        tx.put_release_state(
+            replace(state, phase=phase, phase_since=plane.clock.now(), failure=failure)
+        )
+        if phase is ReleasePhase.FAILED:
+            note(
+                plane, tx, Kind.RELEASE_FAILED, actor=ACTOR, reason=failure, about=key,
+                after={"phase": phase.value},
+            )  # fmt: skip
+
+
+def _in_words(error: PlatformError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -1,0 +1,115 @@
+"""Telling the gateway: routes that may be in force become a table, and its answer becomes state."""
+
+from dataclasses import replace
+
+from prometheus_ai.control.journal import note
+from prometheus_ai.control.look import Specs
+from prometheus_ai.control.plane import Plane
+from prometheus_ai.domain.errors import PlatformError
+from prometheus_ai.domain.event import Kind
+from prometheus_ai.domain.release import Backend
+from prometheus_ai.domain.route import WEIGHT_SUM, BackendRoute, Receipt, RouteTable, Weights
+from prometheus_ai.ports.state_store import Writing
+from prometheus_ai.reconcile import BackendView, backend_route, weights_to_serve
+
+ACTOR = "control-plane"
+
+
+def settle(plane: Plane, found: list[tuple[BackendView, Specs]], *, is_everything: bool) -> None:
+    """Publish the routes of these backends when they changed, and record what came into force."""
+    routing = plane.routing
+    routes = {} if is_everything else dict(routing.routes)
+    moved: list[tuple[BackendView, Weights]] = []
+    for view, specs in found:
+        weights = weights_to_serve(view)
+        route = backend_route(view, specs, weights)
+        routes.pop(view.backend.name, None)
+        if route is not None:
+            routes[view.backend.name] = route
+        if weights != view.backend.in_force:
+            moved.append((view, weights))
+    if routes == routing.routes and not routing.is_dirty and not moved:
+        return
+    if not is_everything and not routing.routes and routing.receipt is None:
+        # This process has not seen all backends yet: a partial table would drop the others.
+        plane.wake.set()
+        return
+    receipt = _publish(plane, routes)
+    if receipt is not None and receipt.accepted:
+        _record_moves(plane, moved, receipt)
+
+
+def _publish(plane: Plane, routes: dict[str, BackendRoute]) -> Receipt | None:
+    routing = plane.routing
+    with plane.store.write() as tx:
+        generation = tx.next_table_generation()
+    ordered = tuple(routes[name] for name in sorted(routes))
+    routing.routes = routes
+    routing.is_dirty = True
+    try:
+        receipt = plane.routes.publish(RouteTable(generation=generation, backends=ordered))
+    except PlatformError as error:
+        routing.last_error = error.message
+        return None
+    if not receipt.accepted:
+        _record_rejection(plane, receipt)
+        return receipt
+    routing.receipt = receipt
+    routing.is_dirty = False
+    routing.last_error = ""
+    routing.active = frozenset(
+        replica.id
+        for route in ordered
+        for release in route.releases
+        for replica in release.replicas
+        if not replica.is_draining
+    )
+    return receipt
+
+
+def _record_rejection(plane: Plane, receipt: Receipt) -> None:
+    if plane.routing.last_error == receipt.detail:
+        return
+    plane.routing.last_error = receipt.detail
+    with plane.store.write() as tx:
+        note(plane, tx, Kind.ROUTE_REJECTED, actor=ACTOR,
+             reason=f"the gateway rejected the table and keeps its last good one: {receipt.detail}",
+             after={"generation": receipt.generation})  # fmt: skip
+
+
+def _record_moves(
+    plane: Plane, moved: list[tuple[BackendView, Weights]], receipt: Receipt
+) -> None:
+    for view, weights in moved:
+        with plane.store.write() as tx:
+            backend = tx.put_backend(_in_force(view.backend, weights))
+            note(
+                plane, tx, Kind.ROUTE_CHANGED, actor=ACTOR,
+                reason="the gateway confirmed the new weights",
+                about=(backend.name, None),
+                before={"weights": dict(view.backend.in_force)},
+                after={
+                    "weights": dict(weights),
+                    "generation": receipt.generation,
+                    "took_ms": round(receipt.took_s * 1000, 3),
+                },
+            )  # fmt: skip
+        plane.wake.set()
+
+
+def _in_force(backend: Backend, weights: Weights) -> Backend:
+    """Put weights in force; a release that took all traffic is the new stable one."""
+    whole = next((version for version, weight in weights if weight == WEIGHT_SUM), None)
+    if whole is None or whole == backend.stable:
+        return replace(backend, in_force=weights)
+    return replace(backend, in_force=weights, stable=whole, previous=backend.stable)
+
+
+def in_words(weights: Weights) -> str:
+    """Return weights as people write them: ``v1=90 v2=10``."""
+    return " ".join(f"{version}={weight / 100:g}" for version, weight in weights) or "nothing"
+
+
+def clear_wanted(tx: Writing, backend: Backend) -> Backend:
+    """Withdraw all traffic from a backend that is going away."""
+    return tx.put_backend(replace(backend, wanted=(), is_deleting=True))

@@ -1,0 +1,144 @@
+"""What people see: answers of use cases, as plain values that the surfaces encode."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrafficView:
+    """Traffic of one release over a span; a percentile is None when too few requests support it."""
+
+    requests: int = 0
+    errors: int = 0
+    rejected: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    span_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplicaView:
+    """One replica as it is now, or as it ended."""
+
+    id: str
+    version: str
+    phase: str
+    goal: str
+    target: str
+    created_at: datetime
+    ready_at: datetime | None = None
+    endpoint: str = ""
+    pid: int | None = None
+    detail: str = ""
+    requests_active: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseView:
+    """One release: what it is, where it stands, what it does."""
+
+    backend: str
+    version: str
+    number: int
+    digest: str
+    phase: str
+    engine: str
+    model: str
+    model_digest: str
+    created_at: datetime
+    created_by: str
+    weight: float
+    """Percent of traffic in force."""
+    weight_wanted: float
+    replicas_ready: int
+    replicas_wanted: int
+    failure: str = ""
+    restarts_24h: int = 0
+    """Replicas that failed in the last day."""
+    traffic: TrafficView = TrafficView()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackendSummary:
+    """One backend on one line."""
+
+    name: str
+    state: str
+    """``ready``, ``deploying``, ``degraded``, ``down``, ``failed`` or ``deleting``."""
+    stable: str | None
+    weights: Mapping[str, float]
+    """Percent in force by version."""
+    weights_wanted: Mapping[str, float]
+    replicas_ready: int
+    replicas_wanted: int
+    traffic: TrafficView = TrafficView()
+    url: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformStatus:
+    """The whole installation."""
+
+    version: str
+    gateway_url: str
+    gateway_serving: bool
+    gateway_detail: str
+    last_pass_s: float
+    targets: Mapping[str, str]
+    """Target name to ``ok`` or the reason why it cannot be seen."""
+    backends: tuple[BackendSummary, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BackendDetail:
+    """One backend with its living releases and replicas."""
+
+    summary: BackendSummary
+    releases: tuple[ReleaseView, ...]
+    replicas: tuple[ReplicaView, ...]
+    progress: tuple[str, ...] = ()
+    """The newest lines of work under way for its newest release."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """One way in which what runs is not what is wanted."""
+
+    what: str
+    wanted: str
+    actual: str
+    why: str
+    next: str
+    """What the platform, or you, will do about it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Why:
+    """What is running, what is wanted, why they differ, and what happens next."""
+
+    backend: str
+    wanted: tuple[str, ...]
+    running: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    next: tuple[str, ...]
+    recent: tuple[str, ...]
+    """The newest events that led here."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EventView:
+    """One audited fact."""
+
+    index: int
+    at: str
+    kind: str
+    actor: str
+    backend: str | None
+    version: str | None
+    reason: str
+    before: Mapping[str, Any]
+    after: Mapping[str, Any]
