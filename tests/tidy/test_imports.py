@@ -1,0 +1,57 @@
+"""Imports stand at the top of a module, where contracts and readers see them."""
+
+import ast
+
+from tests.tidy.tree import Tree, report
+
+# Each place that loads a module by name, and why it may.
+LOADERS = {
+    "prometheus_ai.cli": "commands are loaded when they are named, so that --help is quick",
+    "prometheus_ai_runtime.engines": "an engine's library is an extra and may be absent",
+}
+
+
+def test_no_function_imports(tree: Tree) -> None:
+    inner = [
+        f"{module.place}:{node.lineno}"
+        for module in tree.modules
+        for function in module.functions()
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    assert not inner, report(inner)
+
+
+def test_modules_are_loaded_by_name_only_where_declared(tree: Tree) -> None:
+    loading = {
+        module.name
+        for module in tree.source
+        for node in module.nodes
+        if isinstance(node, ast.Attribute)
+        and node.attr == "import_module"
+        and not module.name.startswith(tuple(LOADERS))
+    }
+    assert not loading, report(loading)
+
+
+def test_nothing_runs_at_import(tree: Tree) -> None:
+    """A module defines; it does not open, connect or register when it is imported."""
+    allowed = (
+        ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef,
+        ast.Assign, ast.AnnAssign, ast.TypeAlias if hasattr(ast, "TypeAlias") else ast.Assign,
+    )  # fmt: skip
+    running = [
+        f"{module.place}:{node.lineno}"
+        for module in tree.source
+        for node in module.tree.body
+        if not isinstance(node, allowed) and not _is_docstring(node) and not _is_main_guard(node)
+    ]
+    assert not running, report(running)
+
+
+def _is_docstring(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_main_guard(node: ast.stmt) -> bool:
+    return isinstance(node, ast.If) and "__name__" in ast.unparse(node.test)
