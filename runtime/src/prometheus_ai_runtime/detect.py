@@ -99,8 +99,12 @@ def _recognise_archive(path: Path, head: bytes) -> ModelFile | None:
     if "schema.json" in names:
         return _SKOPS
     inner = {name.partition("/")[2] for name in names}
-    if "archive_format" in inner or "serialized_exported_program.json" in names:
+    if "archive_format" in inner:
         return ModelFile(engine="torch", format="torch-export")
+    if "serialized_exported_program.json" in names:
+        raise EngineError(
+            f"{path} was exported by a PyTorch before 2.7; export it again with a newer one"
+        )
     if "constants.pkl" in inner and any(name.startswith("code/") for name in inner):
         return ModelFile(engine="torch", format="torchscript")
     if "data.pkl" in inner:

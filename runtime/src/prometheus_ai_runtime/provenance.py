@@ -24,6 +24,9 @@ _PICKLED_SKLEARN = re.compile(
     rb"_sklearn_version(?:\x94|q.|r.{4})?(?:\x8c(.)|X(.)\0\0\0)([ -~]{1,40})", re.DOTALL
 )
 _SKOPS_SKLEARN = re.compile(r'"_sklearn_version":\s*\{[^{}]*?"content":\s*"\\"([^"\\]+)\\""')
+_XGBOOST_JSON = re.compile(rb'"version":\s*\[\s*(\d+),\s*(\d+),\s*(\d+)\s*\]')
+# An array of three small integers: [#L, an eight-byte count, then a type byte before each.
+_XGBOOST_UBJ = re.compile(rb"version\[#L\0{7}\x03[iU](.)[iU](.)[iU](.)", re.DOTALL)
 _DECOMPRESSORS: tuple[tuple[bytes, Callable[[Path], Any]], ...] = (
     (b"\x1f\x8b", gzip.open),
     (b"BZh", bz2.open),
@@ -188,9 +191,12 @@ def _xgboost_versions(path: Path) -> dict[str, str]:
         file.seek(0, 2)
         file.seek(max(0, file.tell() - 400))
         tail = file.read()
-    match = re.search(rb'"version":\s*\[\s*(\d+),\s*(\d+),\s*(\d+)\s*\]', tail)
+    match = _XGBOOST_JSON.search(tail)
     if match:
         return {"xgboost": ".".join(part.decode() for part in match.groups())}
+    match = _XGBOOST_UBJ.search(tail)
+    if match:
+        return {"xgboost": ".".join(str(part[0]) for part in match.groups())}
     return {}
 
 

@@ -112,8 +112,10 @@ class _Parts:
     def __init__(self, request: LoadRequest, task: str) -> None:
         # Local files are all there is: a name that looks like a hub's must never be fetched.
         os.environ["HF_HUB_OFFLINE"] = "1"
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
         self.torch = require("torch", extra="huggingface")
         transformers = require("transformers", extra="huggingface")
+        transformers.utils.logging.disable_progress_bar()
         self.device = _device(self.torch, request.device)
         self.torch.set_num_threads(request.threads)
         kind = (

@@ -59,9 +59,7 @@ def load(request: LoadRequest) -> LightgbmModel:
     """Read a booster and derive its signature from its objective."""
     require_cpu(request.device, engine="lightgbm")
     lightgbm = require("lightgbm", extra="lightgbm")
-    booster = lightgbm.Booster(
-        model_file=str(request.path), params={"num_threads": request.threads, "verbose": -1}
-    )
+    booster = lightgbm.Booster(model_file=str(request.path))
     names = tuple(booster.feature_name())
     objective = _objective(request.path)
     scores = int(booster.num_model_per_iteration())

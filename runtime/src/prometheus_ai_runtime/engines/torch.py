@@ -1,7 +1,10 @@
 """PyTorch models: exported programs (.pt2), TorchScript, and whole pickled modules if allowed."""
 
+import io
 import json
+import pickle
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ from prometheus_ai_runtime.engines.agreement import agree, rows_are_free
 from prometheus_ai_runtime.engines.base import EngineError, LoadRequest, Tensors, UnsafeFormat
 from prometheus_ai_runtime.engines.library import cuda_index, require
 from prometheus_ai_runtime.signature import Signature, TensorSpec
+from prometheus_ai_runtime.torch_files import export_dangers, export_samples, script_dangers
 
 OPTIONS: frozenset[str] = frozenset()
 
@@ -125,6 +129,8 @@ def _device(torch: Any, device: str) -> str:
 
 
 def _load_exported(torch: Any, request: LoadRequest, device: str) -> TorchModel:
+    if not request.allow_pickle:
+        _refuse(request, _dangers_of_export(torch, request))
     program = require("torch.export", extra="torch").load(str(request.path))
     found = _exported_signature(program, request)
     module = program.module()
@@ -133,6 +139,24 @@ def _load_exported(torch: Any, request: LoadRequest, device: str) -> TorchModel:
     return TorchModel(
         torch, module, agree(found, request), device=device, warnings=_narrow_rows(program)
     )
+
+
+def _dangers_of_export(torch: Any, request: LoadRequest) -> Iterator[str]:
+    yield from export_dangers(request.path)
+    for sample in export_samples(request.path):
+        try:
+            torch.load(io.BytesIO(sample), weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError) as error:
+            yield f"a pickle that is more than tensors ({str(error).splitlines()[0]})"
+
+
+def _refuse(request: LoadRequest, dangers: Iterator[str]) -> None:
+    danger = next(dangers, None)
+    if danger is not None:
+        raise UnsafeFormat(
+            f"{request.path} does more than compute when it is loaded: {danger}; "
+            "allow it (--allow-pickle) if you trust who wrote it"
+        )
 
 
 def _exported_signature(program: Any, request: LoadRequest) -> Signature:
@@ -177,6 +201,8 @@ def _narrow_rows(program: Any) -> tuple[str, ...]:
 
 
 def _load_script(torch: Any, request: LoadRequest, device: str) -> TorchModel:
+    if not request.allow_pickle:
+        _refuse(request, script_dangers(request.path))
     extra = {_SIGNATURE_FILE: ""}
     module = torch.jit.load(str(request.path), map_location=device, _extra_files=extra)
     module.eval()
