@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_ai_runtime.engines.base import EngineError
+from prometheus_ai_runtime.engine_errors import EngineError
 
 ENGINES = ("onnx", "sklearn", "xgboost", "lightgbm", "torch", "huggingface", "python")
 """The engines by name, as configurations and the command line write them."""

@@ -7,7 +7,18 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from prometheus_ai_runtime.engine_errors import EngineError, EngineMissing, UnsafeFormat
 from prometheus_ai_runtime.signature import Signature
+
+__all__ = [
+    "EngineError",
+    "EngineMissing",
+    "LoadRequest",
+    "LoadedModel",
+    "StreamingModel",
+    "Tensors",
+    "UnsafeFormat",
+]
 
 Tensors = Mapping[str, NDArray[Any]]
 
@@ -52,15 +63,3 @@ class StreamingModel(LoadedModel, Protocol):
 
     def stream(self, inputs: Tensors) -> Iterator[Tensors]:
         """Yield output tensors as they come; closing the iterator cancels the work."""
-
-
-class EngineError(Exception):
-    """A model could not be loaded; the message says what, why and what to do."""
-
-
-class EngineMissing(EngineError):
-    """The engine's library is not installed; the message names the extra to install."""
-
-
-class UnsafeFormat(EngineError):
-    """The file runs code when it is loaded and that was not allowed."""
