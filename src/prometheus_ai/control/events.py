@@ -23,15 +23,7 @@ def events(plane: Plane, backend: str | None, after: int, limit: int) -> tuple[E
 def recent_events(plane: Plane, backend: str | None, count: int) -> tuple[EventView, ...]:
     """Return the newest events, oldest of them first."""
     with plane.store.read() as reading:
-        head = reading.audit_head()
-        size = head.size if head is not None else 0
-        span = count
-        while True:
-            start = max(0, size - span)
-            found = reading.audit_records(start, EVENTS_MAX, backend)
-            if len(found) >= count or start == 0 or span >= EVENTS_MAX:
-                return tuple(_view(record) for record in found[-count:])
-            span = min(span * 4, EVENTS_MAX)
+        return tuple(_view(record) for record in reading.latest_audit_records(count, backend))
 
 
 def _view(record: AuditRecord) -> EventView:
