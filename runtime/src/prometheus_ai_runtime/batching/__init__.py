@@ -1,0 +1,6 @@
+"""Batching.
+
+Requests' rows enter.
+Results per request leave.
+It never sees HTTP, files or other models.
+"""

@@ -1,0 +1,256 @@
+"""The queue of one model and the turn-taking with its engine; lives on the event loop."""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from queue import SimpleQueue
+from threading import Thread
+from time import perf_counter
+
+from prometheus_ai_runtime.batching.curve import LatencyCurve
+from prometheus_ai_runtime.batching.engine_call import EngineCall, Segment, failure_of
+from prometheus_ai_runtime.batching.lineup import Bounds, Lineup
+from prometheus_ai_runtime.batching.stats import ModelStats
+from prometheus_ai_runtime.batching.work import BatchResult, Work
+from prometheus_ai_runtime.config import Batching
+from prometheus_ai_runtime.errors import DeadlinePassed, Overloaded, Unavailable
+from prometheus_ai_runtime.watch.cgroup import Throttling
+
+_GATHER_SHARE = 0.04
+_GATHER_S_MAX = 0.002
+_RETRY_AFTER_S_MAX = 60
+
+
+class Batcher:
+    """Runs whatever is queued when the engine is free.
+
+    Every submitted work is completed or failed exactly once, on the event loop, unless it was
+    cancelled. Tiny batches run inline; others on one thread that belongs to the model.
+    """
+
+    def __init__(
+        self, name: str, options: Batching, stats: ModelStats, throttling: Throttling
+    ) -> None:
+        self.name = name
+        self.options = options
+        self.stats = stats
+        self.curve = LatencyCurve()
+        self.lineup = Lineup()
+        self.busy_since: float | None = None
+        """When the running engine call was started; the liveness check reads it."""
+        self.running: Sequence[Work] = ()
+        self._throttling = throttling
+        self._call: EngineCall | None = None
+        self._loop = asyncio.get_running_loop()
+        self._scheduled = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._jobs: SimpleQueue[list[Work] | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._wait_s = options.wait_ms_max / 1e3
+        self._gather_until = 0.0
+        self._gather_rows = 0
+
+    def open(self, call: EngineCall) -> None:
+        """Start taking work for a loaded model."""
+        self._call = call
+
+    def submit(self, work: Work) -> None:
+        """Queue work; raises Overloaded or Unavailable, and then the work was not taken."""
+        lineup = self.lineup
+        if self._call is None:
+            self.stats.rejected += 1
+            raise Unavailable(f"model `{self.name}` is not loaded")
+        full = lineup.rows + work.rows > self.options.queue_rows_max
+        if full and (lineup.rows or self.busy_since is not None):
+            raise self._overloaded(f"{lineup.rows} rows are queued for `{self.name}`")
+        if work.tenant and self.options.tenant_rows_max is not None:
+            queued = lineup.rows_by_tenant.get(work.tenant, 0)
+            if queued and queued + work.rows > self.options.tenant_rows_max:
+                raise self._overloaded(f"{queued} rows of tenant `{work.tenant}` are queued")
+        lineup.push(work)
+        if not self._scheduled and self.busy_since is None:
+            # One turn of the loop later, every request that arrived together is in the queue.
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def cancel(self, work: Work) -> None:
+        """Give up work whose client went away; what already runs, runs on unseen."""
+        if work.settled:
+            return
+        work.settled = True
+        self.stats.cancelled += 1
+        if not any(work is w for w in self.running):
+            self.lineup.discard(work)
+
+    def expire(self, now: float) -> None:
+        """Fail waiting and running work whose deadline has passed."""
+        for work in [w for w in self.lineup if w.deadline <= now]:
+            self.lineup.discard(work)
+            self._fail_late(work)
+        for work in self.running:
+            if not work.settled and work.deadline <= now:
+                self._fail_late(work)
+
+    def close(self, reason: str) -> None:
+        """Refuse what waits and stop the thread; the model itself is closed by its host."""
+        self._call = None
+        for work in list(self.lineup):
+            self.lineup.discard(work)
+            self._fail(work, Unavailable(reason))
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._thread is not None:
+            self._jobs.put(None)
+
+    def active(self) -> int:
+        """Requests taken and not yet answered."""
+        waiting = sum(1 for _ in self.lineup)
+        return waiting + sum(not w.settled for w in self.running)
+
+    def retry_after_s(self) -> int:
+        """Seconds until the queue as it is will have drained, from the measured rate."""
+        rate = self.stats.drain_rate()
+        if rate <= 0.0:
+            return 1
+        return max(1, min(_RETRY_AFTER_S_MAX, math.ceil(self.lineup.rows / rate)))
+
+    def _overloaded(self, what: str) -> Overloaded:
+        self.stats.rejected += 1
+        wait_s = self.retry_after_s()
+        return Overloaded(f"{what}; try again in {wait_s} s", retry_after_s=wait_s)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        if self.busy_since is not None or not self.lineup.rows:
+            return
+        now = perf_counter()
+        if self._gather_rows and self._gathering(now):
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+            return
+        if self._wait_s and self._waiting(now):
+            return
+        works, late = self.lineup.take(now, self._bounds(now))
+        for work in late:
+            self._fail_late(work)
+        if works:
+            self._start(works, now)
+
+    def _gathering(self, now: float) -> bool:
+        """Clients just answered together tend to return together.
+
+        Waiting some microseconds for them is a sliver of the batch that they will share; it is
+        bounded by a share of the last batch's own time, and never happens after a batch of one.
+        """
+        if now < self._gather_until and self.lineup.rows < self._gather_rows:
+            return True
+        self._gather_rows = 0
+        return False
+
+    def _waiting(self, now: float) -> bool:
+        if self.lineup.rows >= self.options.rows_max:
+            return False
+        left_s = self.lineup.oldest() + self._wait_s - now
+        if left_s <= 0.0:
+            return False
+        self._scheduled = True
+        self._timer = self._loop.call_later(left_s, self._flush)
+        return True
+
+    def _bounds(self, now: float) -> Bounds:
+        options = self.options
+        rows = options.rows_max
+        if options.latency_ms_max is not None:
+            left_s = options.latency_ms_max / 1e3 - (now - self.lineup.oldest())
+            rows = self.curve.rows_within(left_s, rows)
+        if options.preferred_rows:
+            fitting = [n for n in options.preferred_rows if n <= min(rows, self.lineup.rows)]
+            rows = max(fitting, default=rows)
+        return Bounds(rows, options.cost_max)
+
+    def _start(self, works: list[Work], now: float) -> None:
+        self.busy_since = now
+        self.running = works
+        rows = sum([w.rows for w in works])
+        expected_s = self.curve.predict(rows)
+        if 0.0 < expected_s * 1e6 <= self.options.inline_us_max:
+            call = self._call
+            assert call is not None, "a closed batcher starts nothing"
+            self._settle(works, call.run(works))
+            return
+        if self._thread is None:
+            self._thread = Thread(target=self._work, name=f"engine-{self.name}", daemon=True)
+            self._thread.start()
+        self._jobs.put(works)
+
+    def _work(self) -> None:
+        """The engine thread: one batch after the other until told to stop."""
+        while (works := self._jobs.get()) is not None:
+            call = self._call
+            if call is None:
+                error = Unavailable(f"model `{self.name}` was unloaded")
+                segments: list[Segment] = [(works, error)]
+            else:
+                try:
+                    segments = call.run(works)
+                except BaseException as fault:  # noqa: BLE001
+                    # An interpreter-level fault must not leave the queue waiting for ever.
+                    segments = [(works, failure_of(RuntimeError(repr(fault))))]
+            try:
+                self._loop.call_soon_threadsafe(self._settle, works, segments)
+            except RuntimeError:
+                return
+
+    def _settle(self, works: Sequence[Work], segments: list[Segment]) -> None:
+        now = perf_counter()
+        self.running = ()
+        started, self.busy_since = self.busy_since, None
+        if self.lineup.rows and not self._scheduled and self._call is not None:
+            inline = len(segments) == 1 and self._thread is None
+            if inline:
+                self._scheduled = True
+                self._loop.call_soon(self._flush)
+            else:
+                # The engine gets its next batch before this one's answers are encoded.
+                self._flush()
+        throttled = self._throttling.refresh(now)
+        for part, result in segments:
+            if isinstance(result, Exception):
+                for work in part:
+                    if not work.settled:
+                        self._fail(work, result)
+                continue
+            self.curve.observe(result.rows, result.compute_s)
+            self.stats.batch(result.rows, result.compute_s)
+            result.throttled_us = throttled
+            first_row = 0
+            for work in part:
+                if not work.settled:
+                    self._complete(work, result, first_row)
+                first_row += work.rows
+        self.stats.trim()
+        if started is not None and len(works) > 1:
+            spent = now - started
+            self._gather_rows = len(works)
+            self._gather_until = perf_counter() + min(_GATHER_S_MAX, _GATHER_SHARE * spent)
+
+    def _complete(self, work: Work, result: BatchResult, first_row: int) -> None:
+        work.settled = True
+        self.stats.queue_seconds.record(result.started - work.arrived)
+        try:
+            work.complete(result, first_row)
+        except Exception as error:  # noqa: BLE001
+            # An answer that cannot be encoded is that request's failure, not its batch mates'.
+            self._fail(work, error)
+            return
+        self.stats.ok += 1
+
+    def _fail_late(self, work: Work) -> None:
+        waited_ms = (perf_counter() - work.arrived) * 1e3
+        self._fail(work, DeadlinePassed(f"not finished in time: waited {waited_ms:.0f} ms"))
+
+    def _fail(self, work: Work, error: Exception) -> None:
+        work.settled = True
+        fault = failure_of(error)
+        self.stats.failed(fault)
+        work.fail(fault)

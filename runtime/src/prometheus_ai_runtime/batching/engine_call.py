@@ -1,0 +1,105 @@
+"""One engine call for a batch: put rows together, run, check, and find the row that fails."""
+
+from collections.abc import Sequence
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prometheus_ai_runtime.batching.work import BatchResult, Work
+from prometheus_ai_runtime.engines.base import LoadedModel
+from prometheus_ai_runtime.errors import ModelFailed, RequestError
+from prometheus_ai_runtime.tensors.encode import normal_output
+from prometheus_ai_runtime.tensors.plan import NUMPY_DTYPES, InputPlan, Plan
+
+Segment = tuple[Sequence[Work], BatchResult | RequestError]
+
+
+class EngineCall:
+    """A loaded model with what is needed to call it with requests' raw rows."""
+
+    __slots__ = ("_dtypes", "_pad", "_single", "model", "plan", "rows_max")
+
+    def __init__(
+        self, model: LoadedModel, plan: Plan, rows_max: int, pad: dict[str, float]
+    ) -> None:
+        self.model = model
+        self.plan = plan
+        self.rows_max = rows_max
+        self._pad = pad
+        self._dtypes = [NUMPY_DTYPES[s.datatype] for s in plan.signature.outputs]
+
+    def run(self, works: Sequence[Work]) -> list[Segment]:
+        """Run the batch; on failure halve it until only the requests at fault fail."""
+        try:
+            return [(works, self._call(works))]
+        except Exception as error:  # noqa: BLE001 - a model may raise anything
+            if len(works) == 1:
+                return [(works, failure_of(error))]
+            middle = len(works) // 2
+            return self.run(works[:middle]) + self.run(works[middle:])
+
+    def _call(self, works: Sequence[Work]) -> BatchResult:
+        started = perf_counter()
+        rows = works[0].rows if len(works) == 1 else sum([w.rows for w in works])
+        inputs = {p.spec.name: self._input(p, works, rows) for p in self.plan.inputs}
+        if rows <= self.rows_max or not self.plan.batched:
+            outputs = self._predict(inputs, rows)
+        else:
+            outputs = self._in_slices(inputs, rows)
+        result = BatchResult(outputs, rows, self.plan.batched)
+        result.started = started
+        result.compute_s = perf_counter() - started
+        return result
+
+    def _predict(self, inputs: dict[str, NDArray[Any]], rows: int) -> list[NDArray[Any]]:
+        raw = self.model.predict(inputs)
+        outputs = []
+        for spec, dtype in zip(self.plan.signature.outputs, self._dtypes, strict=True):
+            try:
+                array = raw[spec.name]
+            except KeyError:
+                raise ValueError(f"the model gave no output `{spec.name}`") from None
+            array = normal_output(spec, array, dtype)
+            if self.plan.batched and (array.ndim == 0 or array.shape[0] != rows):
+                raise ValueError(
+                    f"output `{spec.name}` has shape {array.shape} for a batch of {rows} rows"
+                )
+            outputs.append(array)
+        return outputs
+
+    def _in_slices(self, inputs: dict[str, NDArray[Any]], rows: int) -> list[NDArray[Any]]:
+        """A request larger than a batch runs in several calls; its answer is whole."""
+        pieces = []
+        for start in range(0, rows, self.rows_max):
+            stop = min(start + self.rows_max, rows)
+            part = {name: array[start:stop] for name, array in inputs.items()}
+            pieces.append(self._predict(part, stop - start))
+        return [np.concatenate(columns) for columns in zip(*pieces, strict=True)]
+
+    def _input(self, plan: InputPlan, works: Sequence[Work], rows: int) -> NDArray[Any]:
+        index = plan.index
+        shape = works[0].shape_key[index]
+        if self.plan.batched:
+            shape = (rows, *shape)
+        if plan.spec.datatype == "BYTES":
+            strings = np.empty(sum(len(w.parts[index]) for w in works), dtype=object)
+            strings[:] = [value for w in works for value in w.parts[index]]
+            return strings.reshape(shape)
+        if len(works) == 1:
+            raw: Any = works[0].parts[index]
+        else:
+            raw = bytearray().join([w.parts[index] for w in works])  # type: ignore[misc]
+        if plan.spec.datatype == "BF16":
+            wide = np.frombuffer(raw, "<u2").astype("<u4") << 16
+            return wide.view("<f4").reshape(shape)
+        return np.frombuffer(raw, plan.dtype).reshape(shape)
+
+
+def failure_of(error: Exception) -> RequestError:
+    """What the client is told when the model raised."""
+    if isinstance(error, RequestError):
+        return error
+    text = str(error).strip().split("\n", 1)[0][:500]
+    return ModelFailed(f"the model failed on this request: {type(error).__name__}: {text}")

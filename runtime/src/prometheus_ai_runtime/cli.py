@@ -1,0 +1,104 @@
+"""The ``pai-runtime`` command."""
+
+import argparse
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from prometheus_ai_runtime.config import (
+    ENGINES,
+    ConfigError,
+    ServerConfig,
+    parse_model,
+    read_config,
+)
+from prometheus_ai_runtime.errors import StartFailed
+from prometheus_ai_runtime.log import log
+from prometheus_ai_runtime.running import run
+
+EXIT_USAGE = 64
+EXIT_FAULT = 70
+_DEFAULT_VERSION = "1"
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends with the documented exit code and a log line for a wrong command line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        sys.stderr.flush()
+        _fail(EXIT_USAGE, f"{message}; run `{self.prog} --help`")
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    options = _parser().parse_args()
+    try:
+        code = run(_config(options), options)
+    except (ConfigError, argparse.ArgumentTypeError) as error:
+        _fail(EXIT_USAGE, str(error))
+    except StartFailed as failure:
+        _fail(failure.exit_code, str(failure))
+    except Exception as fault:  # noqa: BLE001 - the last resort of the process
+        _fail(EXIT_FAULT, f"a fault of the server: {type(fault).__name__}: {fault}")
+    sys.exit(code)
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="pai-runtime", description="The PROMETHEUS model server.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="serve one or more models")
+    serve.add_argument(
+        "models", nargs="*", metavar="NAME=PATH", help="a model to serve; NAME:VERSION=PATH also"
+    )
+    serve.add_argument("--engine", choices=ENGINES, help="default: detected from the file")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
+    serve.add_argument("--port", type=_port, default=8080, help="HTTP port, 0 for any free one")
+    serve.add_argument("--grpc-port", type=_port, help="gRPC port, 0 for any; off when absent")
+    serve.add_argument("--config", type=Path, metavar="FILE", help="a CONFIG.json")
+    serve.add_argument("--announce", type=Path, metavar="FILE", help="where to write the ports")
+    serve.add_argument(
+        "--allow-pickle", action="store_true", help="load formats that run code when loaded"
+    )
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"a port is 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def _config(options: argparse.Namespace) -> ServerConfig:
+    listed = []
+    for text in options.models:
+        label, sign, path = text.partition("=")
+        name, _, version = label.partition(":")
+        if not sign or not path:
+            raise ConfigError(f"a model is given as NAME=PATH, not {text!r}")
+        raw = {
+            "name": name,
+            "version": version or _DEFAULT_VERSION,
+            "path": str(Path(path).absolute()),
+            "allow_pickle": options.allow_pickle,
+        }
+        if options.engine:
+            raw["engine"] = options.engine
+        listed.append(parse_model(raw, f"{text}: "))
+    config = read_config(options.config) if options.config else ServerConfig(models=())
+    models = config.models + tuple(listed)
+    if not models:
+        raise ConfigError("no model given; name one as NAME=PATH or in --config")
+    labels = [m.label for m in models]
+    if len(set(labels)) != len(labels):
+        raise ConfigError("two models have the same name and version")
+    return dataclasses.replace(config, models=models)
+
+
+def _fail(code: int, message: str) -> NoReturn:
+    log("start_failed", "error", code=code, error=message)
+    sys.stderr.flush()
+    # Libraries' exit handlers may print or crash; the line above must stay the last.
+    os._exit(code)

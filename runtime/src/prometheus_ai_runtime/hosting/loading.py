@@ -1,0 +1,169 @@
+"""From a model's configuration to a model that has answered: import, load, warm-up, self-check."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+import orjson
+
+from prometheus_ai_runtime.batching.engine_call import EngineCall
+from prometheus_ai_runtime.batching.work import BatchResult, Work
+from prometheus_ai_runtime.config import ModelConfig
+from prometheus_ai_runtime.detect import detect
+from prometheus_ai_runtime.engines import load
+from prometheus_ai_runtime.engines.base import LoadedModel, LoadRequest
+from prometheus_ai_runtime.errors import RequestError
+from prometheus_ai_runtime.tensors.decode import decode
+from prometheus_ai_runtime.tensors.plan import Plan
+
+_LIBRARIES = {
+    "onnx": "onnxruntime",
+    "sklearn": "sklearn",
+    "xgboost": "xgboost",
+    "lightgbm": "lightgbm",
+    "torch": "torch",
+    "huggingface": "transformers",
+}
+_WARM_UP_S = 0.5
+_ROUNDS = 3
+_FREE_DIMENSION = 1
+
+
+class LoadFailed(Exception):
+    """The model was loaded but did not pass warm-up or self-check."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """A model ready to serve."""
+
+    engine: str
+    model: LoadedModel
+    plan: Plan
+    call: EngineCall
+    timings: tuple[tuple[int, float], ...]
+    """Rows and seconds of each warm-up batch."""
+    warning: str | None = None
+
+
+Progress = Callable[[str, float], None]
+"""Told each phase that begins and the seconds that the one before it took."""
+
+
+def load_model(config: ModelConfig, threads: int, progress: Progress) -> Loaded:
+    """Load one model and run it once with the shapes of its signature.
+
+    Raises EngineError when it cannot be loaded and LoadFailed when it cannot answer.
+    """
+    began = perf_counter()
+    progress("importing", 0.0)
+    engine = config.engine or detect(config.path)
+    library = _LIBRARIES.get(engine)
+    if library is not None:
+        try:
+            importlib.import_module(library)
+        except ImportError:
+            # The engine itself says what is missing and how to install it.
+            library = None
+    progress("loading", perf_counter() - began)
+    began = perf_counter()
+    request = LoadRequest(
+        path=config.path,
+        signature=config.signature,
+        threads=threads,
+        device=config.device,
+        allow_pickle=config.allow_pickle,
+        options=config.options,
+    )
+    model = load(engine, request)
+    plan = Plan(model.signature, model.batchable)
+    call = EngineCall(model, plan, config.batching.rows_max, dict(config.batching.pad))
+    progress("warming", perf_counter() - began)
+    began = perf_counter()
+    timings, warning = _warm_up(call, config)
+    progress("ready", perf_counter() - began)
+    return Loaded(
+        engine=engine, model=model, plan=plan, call=call, timings=timings, warning=warning
+    )
+
+
+class _Sample(Work):
+    """Warm-up rows; nobody waits for the answer."""
+
+    def __init__(self, parts: list[Any], shapes: tuple[tuple[int, ...], ...], rows: int) -> None:
+        self.parts = parts
+        self.shape_key = shapes
+        self.rows = rows
+        self.settled = False
+
+
+def _warm_up(
+    call: EngineCall, config: ModelConfig
+) -> tuple[tuple[tuple[int, float], ...], str | None]:
+    sample = _declared_sample(call.plan, config.warm_up)
+    if sample is not None:
+        return tuple(_run(call, sample, config) for _ in range(_ROUNDS)), None
+    texts = any(p.spec.datatype == "BYTES" for p in call.plan.inputs)
+    timings: list[tuple[int, float]] = []
+    spent_s = 0.0
+    sizes = [1, call.rows_max] if call.plan.batched and call.rows_max > 1 else [1]
+    for rows in sizes:
+        for _ in range(_ROUNDS):
+            try:
+                if not timings:
+                    # The first call of all allocates; its time says nothing of the next.
+                    spent_s += _run(call, _zeros(call.plan, rows), config)[1]
+                timings.append(_run(call, _zeros(call.plan, rows), config))
+            except LoadFailed as error:
+                # Made-up text or categories may be refused by a sound model.
+                if texts:
+                    return (), f"{error}; give `warm_up` a real request to check the model with"
+                raise
+            spent_s += timings[-1][1]
+            if spent_s > _WARM_UP_S:
+                return tuple(timings), None
+    return tuple(timings), None
+
+
+def _run(call: EngineCall, sample: _Sample, config: ModelConfig) -> tuple[int, float]:
+    _, result = call.run([sample])[0]
+    if not isinstance(result, BatchResult):
+        raise LoadFailed(f"model {config.label} failed its warm-up: {result.message}")
+    for spec, array in zip(call.plan.signature.outputs, result.outputs, strict=True):
+        if len(array.shape) != len(spec.shape) or any(
+            want not in (-1, got) for want, got in zip(spec.shape, array.shape, strict=True)
+        ):
+            raise LoadFailed(
+                f"model {config.label} failed its self-check: output `{spec.name}` has shape "
+                f"{list(array.shape)}, its signature says {list(spec.shape)}"
+            )
+    return sample.rows, result.compute_s
+
+
+def _declared_sample(plan: Plan, body: Mapping[str, Any] | None) -> _Sample | None:
+    if body is None:
+        return None
+    try:
+        decoded = decode(plan, orjson.dumps(dict(body)), None, False)
+    except RequestError as error:
+        raise LoadFailed(f"`warm_up` is not a request that the model takes: {error}") from None
+    return _Sample(decoded.parts, decoded.shape_key, decoded.rows)
+
+
+def _zeros(plan: Plan, rows: int) -> _Sample:
+    parts: list[Any] = []
+    shapes = []
+    for spec_plan in plan.inputs:
+        spec = spec_plan.spec
+        wanted = spec.shape[1:] if plan.batched else spec.shape
+        shape = tuple(_FREE_DIMENSION if n < 0 else n for n in wanted)
+        count = rows if plan.batched else 1
+        for n in shape:
+            count *= n
+        parts.append(
+            [b""] * count if spec.datatype == "BYTES" else bytes(count * spec_plan.item_bytes)
+        )
+        shapes.append(shape)
+    return _Sample(parts, tuple(shapes), rows)

@@ -1,0 +1,6 @@
+"""HTTP.
+
+Bytes from clients enter.
+Bytes of answers leave.
+It never touches a model, only the host's queues.
+"""

@@ -1,0 +1,313 @@
+"""One client connection: bytes to exchanges, answers in order, bounds and timeouts."""
+
+import asyncio
+from collections import deque
+from time import perf_counter
+from typing import cast
+
+from prometheus_ai_runtime.http.answers import CONTINUE, error_body, response
+from prometheus_ai_runtime.http.chunked import BadChunk, ChunkedBody
+from prometheus_ai_runtime.http.door import Door
+from prometheus_ai_runtime.http.exchange import Exchange
+from prometheus_ai_runtime.http.head import BadHead, Head
+
+_HEAD, _BODY, _CHUNKED, _DEAF = range(4)
+_LINGER_S = 1.0
+_END = b"\r\n\r\n"
+
+
+class Connection(asyncio.Protocol):
+    """HTTP/1.1 on one socket. Requests may be pipelined; answers leave in the order of requests."""
+
+    __slots__ = (
+        "_body",
+        "_body_left",
+        "_buffer",
+        "_chunks",
+        "_door",
+        "_exchanges",
+        "_head",
+        "_reserved",
+        "_since",
+        "_state",
+        "_transport",
+        "_writable",
+        "first_byte_at",
+    )
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self._state = _HEAD
+        self._buffer = b""
+        self._head: Head | None = None
+        self._body: list[bytes] = []
+        self._body_left = 0
+        self._chunks: ChunkedBody | None = None
+        self._exchanges: deque[Exchange] = deque()
+        self._reserved = 0
+        self._since = self.first_byte_at = perf_counter()
+        self._writable = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask the door for a place; without one, answer 503 and end."""
+        self._transport = cast(asyncio.Transport, transport)
+        if not self._door.admit(self):
+            self._transport.write(
+                response(
+                    503,
+                    error_body("too many connections"),
+                    headers=[(b"retry-after", b"1"), (b"connection", b"close")],
+                )
+            )
+            self._go_deaf()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Cancel what the client no longer waits for."""
+        self._door.leave(self)
+        self._release()
+        self._state = _DEAF
+        for exchange in self._exchanges:
+            exchange.answered = True
+            if exchange.work_owner is not None:
+                exchange.work_owner.cancel(exchange)
+        self._exchanges.clear()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; one whole request with a known head takes the short way."""
+        door = self._door
+        door.bytes_seen_at = now = perf_counter()
+        if self._state == _HEAD and not self._buffer:
+            self.first_byte_at = self._since = now
+            end = data.find(_END)
+            head = door.heads.get(data[:end]) if end > 0 else None
+            if head is not None and len(data) == end + 4 + head.content_length:
+                self._dispatch(head, data[end + 4 :])
+                return
+        self._feed(data, now)
+
+    def eof_received(self) -> bool:
+        """Take the client's half-close."""
+        # Half-closed: answers under way are still sent, then the connection ends.
+        if not self._exchanges:
+            return False
+        self._exchanges[-1].close_after = True
+        self._state = _DEAF
+        return True
+
+    def pause_writing(self) -> None:
+        """Read no more while the client does not read."""
+        self._writable = False
+        self._since = perf_counter()
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Read again."""
+        self._writable = True
+        if self._state != _DEAF and len(self._exchanges) < self._door.limits.pipelined_max:
+            self._transport.resume_reading()
+
+    def deliver(self, exchange: Exchange, data: bytes) -> None:
+        """Send an answer, after those of earlier requests."""
+        if exchange.answered:
+            return
+        exchange.answered = True
+        exchanges = self._exchanges
+        if len(exchanges) == 1:
+            exchanges.clear()
+            self._transport.write(data)
+            if exchange.close_after:
+                self._close()
+            return
+        exchange.pending_answer = data
+        while exchanges and exchanges[0].pending_answer is not None:
+            first = exchanges.popleft()
+            assert first.pending_answer is not None, "checked by the loop"
+            self._transport.write(first.pending_answer)
+            if first.close_after:
+                self._close()
+                return
+        if self._writable and len(exchanges) < self._door.limits.pipelined_max:
+            self._transport.resume_reading()
+
+    def tick(self, now: float) -> None:
+        """Enforce the timeouts; called a few times a second."""
+        timeouts = self._door.timeouts
+        if self._exchanges and self._state == _HEAD and self._writable:
+            # Idle time counts from the last answer, not from its request.
+            self._since = now
+        age_s = now - self._since
+        if self._state == _DEAF:
+            if not self._exchanges and age_s > _LINGER_S:
+                self._transport.close()
+        elif not self._writable:
+            if age_s > timeouts.body_s:
+                self._transport.abort()
+        elif self._state == _HEAD and self._buffer:
+            if now - self.first_byte_at > timeouts.head_s:
+                self._refuse(408, f"the request head took longer than {timeouts.head_s:g} s")
+        elif self._state != _HEAD:
+            if age_s > timeouts.body_s:
+                self._refuse(408, f"the request body took longer than {timeouts.body_s:g} s")
+        elif not self._exchanges and age_s > timeouts.idle_s:
+            self._transport.close()
+
+    def close_idle(self) -> bool:
+        """Close if nothing is under way, for draining; says whether it was idle."""
+        if self._exchanges or self._buffer or self._state in (_BODY, _CHUNKED):
+            return False
+        self._transport.close()
+        return True
+
+    def _feed(self, data: bytes, now: float) -> None:
+        while data and self._state != _DEAF:
+            if self._state == _HEAD:
+                data = self._feed_head(data, now)
+            elif self._state == _BODY:
+                data = self._feed_body(data)
+            else:
+                data = self._feed_chunks(data)
+
+    def _feed_head(self, data: bytes, now: float) -> bytes:
+        if not self._buffer:
+            # Empty lines before a request are to be ignored.
+            data = data.lstrip(b"\r\n")
+            if not data:
+                return b""
+            self.first_byte_at = now
+        data = self._buffer + data
+        self._buffer = b""
+        end = data.find(_END)
+        if end < 0 or end > self._door.limits.head_bytes_max:
+            if len(data) > self._door.limits.head_bytes_max:
+                limit = self._door.limits.head_bytes_max
+                self._refuse(431, f"the request head is larger than {limit} bytes")
+                return b""
+            self._buffer = data
+            return b""
+        raw = data[:end]
+        head = self._door.heads.get(raw)
+        if head is None:
+            try:
+                head = self._door.head_cache.parse(raw)
+            except BadHead as error:
+                self._refuse(error.status, error.message)
+                return b""
+        self._begin_body(head, now, len(data) > end + 4)
+        return data[end + 4 :]
+
+    def _begin_body(self, head: Head, now: float, more: bool) -> None:
+        limit = self._door.limits.request_bytes_max
+        if head.content_length > limit:
+            self._refuse(413, f"the request body is larger than {limit} bytes")
+            return
+        if not head.chunked and not head.content_length:
+            self._dispatch(head, b"")
+            return
+        if not self._reserve(head.content_length):
+            return
+        self._head = head
+        self._since = now
+        # Out of turn it would precede an earlier answer; the client then sends after a wait.
+        if head.expects_continue and not more and not self._exchanges:
+            self._transport.write(CONTINUE)
+        if head.chunked:
+            self._state = _CHUNKED
+            self._chunks = ChunkedBody()
+        else:
+            self._state = _BODY
+            self._body_left = head.content_length
+
+    def _feed_body(self, data: bytes) -> bytes:
+        piece = data if len(data) <= self._body_left else data[: self._body_left]
+        self._body.append(piece)
+        self._body_left -= len(piece)
+        if self._body_left:
+            return b""
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        self._finish_body(body)
+        return data[len(piece) :]
+
+    def _feed_chunks(self, data: bytes) -> bytes:
+        chunks = self._chunks
+        assert chunks is not None, "set with the state"
+        limit = self._door.limits.request_bytes_max
+        try:
+            chunks.feed(data, limit)
+        except BadChunk as error:
+            self._refuse(400, f"malformed HTTP: {error}")
+            return b""
+        except OverflowError:
+            self._refuse(413, f"the request body is larger than {limit} bytes")
+            return b""
+        if not self._reserve(chunks.size - self._reserved):
+            return b""
+        if not chunks.done:
+            return b""
+        rest = chunks.rest
+        self._finish_body(chunks.body())
+        return rest
+
+    def _finish_body(self, body: bytes) -> None:
+        head = self._head
+        assert head is not None, "a body follows a head"
+        self._head = None
+        self._body = []
+        self._chunks = None
+        self._state = _HEAD
+        self._release()
+        self._dispatch(head, body)
+
+    def _dispatch(self, head: Head, body: bytes) -> None:
+        door = self._door
+        exchange = Exchange(self, head, self.first_byte_at, body)
+        if door.draining:
+            exchange.close_after = True
+        self._exchanges.append(exchange)
+        if exchange.close_after:
+            # Whatever the client sends after this is not part of the conversation.
+            self._state = _DEAF
+        if len(self._exchanges) >= door.limits.pipelined_max:
+            self._transport.pause_reading()
+        door.handle(exchange)
+
+    def _reserve(self, size: int) -> bool:
+        """Bodies under way share one budget, so that many connections cannot add up to a flood."""
+        if size > 0 and not self._door.reserve(size):
+            self._refuse(503, "too many request bodies are under way; try again in 1 s")
+            return False
+        self._reserved += max(0, size)
+        return True
+
+    def _release(self) -> None:
+        self._door.release(self._reserved)
+        self._reserved = 0
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer a request that could not be framed, after those before it, and close."""
+        head = Head()
+        head.keep_alive = False
+        exchange = Exchange(self, head, self.first_byte_at, b"")
+        self._exchanges.append(exchange)
+        self._buffer = b""
+        self._body = []
+        self._chunks = None
+        self._state = _DEAF
+        self._release()
+        self._door.refused(status)
+        headers = [(b"retry-after", b"1")] if status == 503 else []
+        exchange.answer(status, error_body(message), headers=headers)
+
+    def _close(self) -> None:
+        self._exchanges.clear()
+        self._go_deaf()
+
+    def _go_deaf(self) -> None:
+        """Send what is written, then close once the client has had time to read it.
+
+        Closing with unread input would reset the connection and take the answer with it.
+        """
+        self._state = _DEAF
+        self._since = perf_counter()
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()

@@ -1,0 +1,200 @@
+"""Request heads: raw bytes enter, a checked Head leaves, remembered for the next equal head."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote_to_bytes
+
+import httptools
+
+_HEADERS_MAX = 100
+_CACHED_MAX = 512
+_CACHED_BYTES_MAX = 1024
+# Heads with these differ from request to request: remembering them would only push others out.
+_UNIQUE = (b"x-request-id", b"traceparent", b"x-b3-traceid", b"idempotency-key")
+
+
+class BadHead(Exception):
+    """A head that cannot be served; the connection is closed after the answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+class Head:
+    """One request head; immutable once parsed, shared by equal requests."""
+
+    __slots__ = (
+        "chunked",
+        "connection",
+        "content_length",
+        "expects_continue",
+        "handler",
+        "headers",
+        "json_bytes",
+        "keep_alive",
+        "method",
+        "model",
+        "path",
+        "plain",
+        "query",
+        "request_id",
+        "version",
+    )
+
+    def __init__(self) -> None:
+        self.method = b""
+        self.path = ""
+        self.query = ""
+        self.headers: dict[bytes, bytes] = {}
+        self.keep_alive = True
+        self.connection = b""
+        """The response's connection header line, empty where HTTP/1.1 needs none."""
+        self.content_length = 0
+        self.chunked = False
+        self.expects_continue = False
+        self.json_bytes: int | None = None
+        self.request_id = b""
+        self.plain = True
+        """Whether nothing in the head asks for more than a plain body and a default answer."""
+        self.handler: Callable[..., Any] | None = None
+        self.model = ""
+        self.version = ""
+
+
+class _Reader:
+    """Collects what the parser calls back."""
+
+    def __init__(self) -> None:
+        self.url = b""
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.done = False
+
+    def on_url(self, url: bytes) -> None:
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        self.done = True
+
+
+def parse_head(raw: bytes) -> Head:
+    """Parse a head without its closing empty line; raises BadHead."""
+    reader = _Reader()
+    parser = httptools.HttpRequestParser(reader)
+    try:
+        parser.feed_data(raw + b"\r\n\r\n")
+    except httptools.HttpParserUpgrade:
+        # An offer to change protocols may be ignored, and is.
+        pass
+    except httptools.HttpParserError as error:
+        raise BadHead(400, f"malformed HTTP: {error}") from None
+    if not reader.done:
+        raise BadHead(400, "malformed HTTP: the head is incomplete")
+    if len(reader.headers) > _HEADERS_MAX:
+        raise BadHead(431, f"more than {_HEADERS_MAX} header lines")
+    version = parser.get_http_version()
+    if version not in ("1.1", "1.0"):
+        raise BadHead(505, f"HTTP/{version} is not spoken here; use HTTP/1.1")
+    head = Head()
+    head.method = parser.get_method()
+    _read_target(head, reader.url)
+    _read_headers(head, reader.headers)
+    if version == "1.1" and b"host" not in head.headers:
+        raise BadHead(400, "the Host header is missing")
+    head.keep_alive = parser.should_keep_alive()
+    if not head.keep_alive:
+        head.connection = b"connection: close\r\n"
+    elif version == "1.0":
+        head.connection = b"connection: keep-alive\r\n"
+    return head
+
+
+def _read_target(head: Head, url: bytes) -> None:
+    if url.startswith((b"http://", b"https://")):
+        url = b"/" + url.split(b"/", 3)[3] if url.count(b"/") >= 3 else b"/"
+    path, _, query = url.partition(b"?")
+    try:
+        head.path = (unquote_to_bytes(path) if b"%" in path else path).decode()
+        head.query = query.decode()
+    except UnicodeDecodeError:
+        raise BadHead(400, "the path is not UTF-8") from None
+
+
+def _read_headers(head: Head, pairs: list[tuple[bytes, bytes]]) -> None:
+    headers = head.headers
+    for name, value in pairs:
+        if name in headers:
+            if name in (b"content-length", b"transfer-encoding", b"host"):
+                raise BadHead(400, f"{name.decode()} is given twice")
+            headers[name] += b", " + value
+        else:
+            headers[name] = value
+    length = headers.get(b"content-length")
+    coding = headers.get(b"transfer-encoding")
+    if coding is not None:
+        # Two ways to frame one body is how requests are smuggled.
+        if length is not None:
+            raise BadHead(400, "both Content-Length and Transfer-Encoding are given")
+        if coding.strip().lower() != b"chunked":
+            raise BadHead(501, "the only transfer coding here is chunked")
+        head.chunked = True
+    if length is not None:
+        head.content_length = _number(length, "Content-Length")
+    expect = headers.get(b"expect")
+    if expect is not None:
+        if expect.strip().lower() != b"100-continue":
+            raise BadHead(417, "the only expectation met here is 100-continue")
+        head.expects_continue = True
+    json_bytes = headers.get(b"inference-header-content-length")
+    if json_bytes is not None:
+        head.json_bytes = _number(json_bytes, "Inference-Header-Content-Length")
+    request_id = headers.get(b"x-request-id", b"")
+    if len(request_id) > 256 or not request_id.isascii():
+        raise BadHead(400, "x-request-id must be at most 256 ASCII characters")
+    head.request_id = request_id
+    head.plain = not any(name in headers for name in _NOT_PLAIN)
+
+
+_NOT_PLAIN = (
+    b"content-encoding",
+    b"x-pai-timeout-ms",
+    b"x-envoy-expected-rq-timeout-ms",
+    b"x-pai-priority",
+    b"x-pai-tenant",
+)
+
+
+def _number(value: bytes, name: str) -> int:
+    value = value.strip()
+    if not value.isdigit() or len(value) > 15:
+        raise BadHead(400, f"{name} is not a number")
+    return int(value)
+
+
+class HeadCache:
+    """Heads by their raw bytes; clients on keep-alive send the same head again and again."""
+
+    __slots__ = ("_resolve", "heads")
+
+    def __init__(self, resolve: Callable[[Head], None]) -> None:
+        self._resolve = resolve
+        self.heads: dict[bytes, Head] = {}
+
+    def parse(self, raw: bytes) -> Head:
+        """Parse, resolve the handler, and remember the head when the next one may be equal."""
+        head = parse_head(raw)
+        self._resolve(head)
+        repeatable = not head.chunked and not head.expects_continue and head.keep_alive
+        if (
+            repeatable
+            and len(raw) <= _CACHED_BYTES_MAX
+            and not any(u in head.headers for u in _UNIQUE)
+        ):
+            if len(self.heads) >= _CACHED_MAX:
+                self.heads.clear()
+            self.heads[raw] = head
+        return head

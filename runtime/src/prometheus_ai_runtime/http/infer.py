@@ -1,0 +1,232 @@
+"""Inference over HTTP: decode, queue, and write the answer from the batch's shared pieces."""
+
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from prometheus_ai_runtime.batching.work import BatchResult
+from prometheus_ai_runtime.errors import InvalidRequest, RequestError
+from prometheus_ai_runtime.hosting.host import ModelHost
+from prometheus_ai_runtime.hosting.model import HostedModel
+from prometheus_ai_runtime.http.exchange import Exchange, made_request_id
+from prometheus_ai_runtime.http.preparing import deadline_of
+from prometheus_ai_runtime.tensors.decode import decode
+from prometheus_ai_runtime.tensors.encode import raw_bytes, text_of
+
+_NUMPY = orjson.OPT_SERIALIZE_NUMPY
+_FRAGMENTS_MAX = 256
+_ANSWER = (
+    b"%b%b%bx-pai-queue-us: %d\r\nx-pai-throttled-us: %d\r\n"
+    b"x-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
+)
+_BATCH_HEAD = (
+    b"HTTP/1.1 200 OK\r\nx-pai-release: %b\r\nx-pai-compute-us: %d\r\nx-pai-batch-rows: %d\r\n"
+)
+
+
+class InferEndpoint:
+    """``POST /v2/models/NAME[/versions/VERSION]/infer``."""
+
+    def __init__(self, host: ModelHost) -> None:
+        self._host = host
+        self._request_s = host.config.timeouts.request_s
+
+    def __call__(self, exchange: Exchange) -> None:
+        """Decode and queue; the answer follows when the batch has run."""
+        head = exchange.head
+        model = self._host.serving(head.model, head.version)
+        try:
+            decoded = decode(model.plan, exchange.body, head.json_bytes, model.finite_only)
+            exchange.decoded = decoded
+            if decoded.parameters:
+                read_parameters(exchange, decoded.parameters)
+        except RequestError:
+            model.stats.client_error += 1
+            raise
+        exchange.rows = decoded.rows
+        exchange.parts = decoded.parts
+        exchange.shape_key = decoded.shape_key
+        responder = model.memo.get("infer")
+        if responder is None:
+            responder = model.memo["infer"] = InferResponder(model)
+        exchange.responder = responder
+        submit(exchange, model, self._request_s)
+
+
+def submit(exchange: Exchange, model: HostedModel, request_s: float) -> None:
+    """Queue an exchange whose rows, parts and responder are set."""
+    exchange.arrived = arrived = exchange.received
+    exchange.cost = 0
+    exchange.settled = False
+    if exchange.timeout_s is None:
+        exchange.deadline = arrived + request_s
+    else:
+        exchange.deadline = deadline_of(exchange, request_s)
+    exchange.throttled_from_us = model.throttling.total_us
+    exchange.work_owner = model.batcher
+    model.batcher.submit(exchange)
+
+
+def read_parameters(exchange: Exchange, parameters: dict[str, Any]) -> None:
+    """The request parameters that mean something here: priority and timeout (microseconds)."""
+    priority = parameters.get("priority")
+    if priority is not None:
+        if type(priority) is not int or not 0 <= priority <= 9:
+            raise InvalidRequest("parameter `priority` must be 0 (first) to 9 (last)")
+        exchange.priority = priority
+    timeout_us = parameters.get("timeout")
+    if timeout_us is not None:
+        if type(timeout_us) is not int or timeout_us < 0:
+            raise InvalidRequest("parameter `timeout` must be a whole number of microseconds")
+        if timeout_us:
+            exchange.timeout_s = timeout_us / 1e6
+
+
+class InferResponder:
+    """Writes protocol answers of one model."""
+
+    def __init__(self, model: HostedModel) -> None:
+        self._model = model
+        self._outputs = model.plan.signature.outputs
+        names = {"model_name": model.config.name, "model_version": model.config.version}
+        self._names = orjson.dumps(names)[:-1]
+        self._fragments: dict[Any, list[bytes]] = {}
+
+    def __call__(self, exchange: Exchange, result: BatchResult, first_row: int) -> None:
+        """Answer one request from its rows of the batch."""
+        decoded = exchange.decoded
+        if decoded.wanted is None:
+            rows = decoded.rows
+            if result.head is None:
+                self._begin(result)
+            fragments = result.fragments if rows == 1 else self._around(result, rows)
+            body = self._default_body(decoded.id, rows, result, first_row, fragments)
+            kind = b"content-type: application/json\r\n"
+        else:
+            body, kind = self._chosen_body(exchange, result, first_row)
+        send(exchange, self._model, result, kind, body)
+
+    def _begin(self, result: BatchResult) -> None:
+        result.fragments = self._around(result, 1)
+        head_of(result, self._model)
+
+    def _around(self, result: BatchResult, rows: int) -> list[bytes]:
+        """The JSON before each output's values, for answers with this many rows."""
+        shapes = tuple([a.shape[1:] if result.batched else a.shape for a in result.outputs])
+        key = (rows, shapes)
+        fragments = self._fragments.get(key)
+        if fragments is None:
+            fragments = []
+            for position, (spec, shape) in enumerate(zip(self._outputs, shapes, strict=True)):
+                full = [rows, *shape] if result.batched else list(shape)
+                described = {"name": spec.name, "datatype": spec.datatype, "shape": full}
+                text = orjson.dumps(described)[:-1] + b',"data":['
+                fragments.append((b"]}," if position else b',"outputs":[') + text)
+            if len(self._fragments) >= _FRAGMENTS_MAX:
+                self._fragments.clear()
+            self._fragments[key] = fragments
+        return fragments
+
+    def _default_body(
+        self,
+        request_id: str | None,
+        rows: int,
+        result: BatchResult,
+        first_row: int,
+        fragments: list[bytes],
+    ) -> bytes:
+        pieces = [self._names]
+        if request_id is not None:
+            pieces.append(b',"id":' + orjson.dumps(request_id))
+        for index, fragment in enumerate(fragments):
+            pieces.append(fragment)
+            values = result.json_rows(index)
+            if rows == 1 or not result.batched:
+                pieces.append(values[first_row])
+            else:
+                pieces.append(b",".join(values[first_row : first_row + rows]))
+        pieces.append(b"]}]}")
+        return b"".join(pieces)
+
+    def _chosen_body(
+        self, exchange: Exchange, result: BatchResult, first_row: int
+    ) -> tuple[bytes, bytes]:
+        """An answer with the outputs asked for, each as JSON or binary."""
+        decoded = exchange.decoded
+        assert decoded.wanted is not None, "the caller checked"
+        outputs: list[dict[str, Any]] = []
+        blobs: list[bytes] = []
+        for wanted in decoded.wanted:
+            spec = self._outputs[wanted.index]
+            array = result.slice_of(wanted.index, first_row, decoded.rows)
+            output: dict[str, Any] = {
+                "name": spec.name,
+                "datatype": spec.datatype,
+                "shape": list(array.shape),
+            }
+            if wanted.binary:
+                blobs.append(raw_bytes(spec, array))
+                output["parameters"] = {"binary_data_size": len(blobs[-1])}
+            else:
+                output["data"] = json_values(array)
+            outputs.append(output)
+        document: dict[str, Any] = {
+            "model_name": self._model.config.name,
+            "model_version": self._model.config.version,
+        }
+        if decoded.id is not None:
+            document["id"] = decoded.id
+        document["outputs"] = outputs
+        text = orjson.dumps(document, option=_NUMPY)
+        if not blobs:
+            return text, b"content-type: application/json\r\n"
+        kind = (
+            b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
+            % len(text)
+        )
+        return b"".join([text, *blobs]), kind
+
+
+def json_values(array: NDArray[Any]) -> Any:
+    """An output's values as a flat list that the JSON writer takes."""
+    if array.dtype.kind == "O":
+        return [text_of(value) for value in array.reshape(-1)]
+    return np.ascontiguousarray(array).reshape(-1)
+
+
+def head_of(result: BatchResult, model: HostedModel) -> bytes:
+    """The response head lines that every answer of a batch shares."""
+    head = result.head
+    if head is None:
+        head = result.head = _BATCH_HEAD % (
+            model.config.label.encode(),
+            result.compute_s * 1e6,
+            result.rows,
+        )
+    return head
+
+
+def send(
+    exchange: Exchange, model: HostedModel, result: BatchResult, kind: bytes, body: bytes
+) -> None:
+    """Deliver a successful answer with the batch's context in its head."""
+    head = exchange.head
+    if exchange.close_after:
+        connection = b"connection: close\r\n"
+    else:
+        connection = head.connection
+    data = _ANSWER % (
+        head_of(result, model),
+        kind,
+        connection,
+        (result.started - exchange.arrived) * 1e6,
+        result.throttled_us - exchange.throttled_from_us,
+        head.request_id or made_request_id(),
+        len(body),
+        body,
+    )
+    exchange.outlet.deliver(exchange, data)
+    model.stats.request_seconds.record(perf_counter() - exchange.received)
