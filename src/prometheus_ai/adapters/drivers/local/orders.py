@@ -1,0 +1,89 @@
+"""From a release to what the shim and the model server read; pure."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from prometheus_ai.adapters.drivers.local.folder import Order
+from prometheus_ai.adapters.drivers.local.machine import Machine
+from prometheus_ai.adapters.drivers.local.orphans import FOLDER_VARIABLE
+from prometheus_ai.ports.driver import ReplicaOrder
+
+
+def config_of(order: ReplicaOrder) -> dict[str, Any]:
+    """Return CONFIG.json, as ``docs/architecture/02-wire.md`` states it."""
+    release, spec = order.release, order.release.spec
+    config: dict[str, Any] = {
+        "name": release.backend,
+        "version": release.version,
+        "release": f"{release.id}@{release.digest}",
+        "path": str(order.model_path),
+        "engine": release.inputs.engine,
+        "allow_pickle": spec.model.allow_pickle,
+        "batching": spec.batching.model_dump(),
+        "limits": {"request_bytes_max": spec.limits.request_bytes_max},
+        "timeouts": spec.timeouts.model_dump(),
+        "threads": threads_of(spec.resources.cpu),
+    }
+    if spec.model.signature is not None:
+        config["signature"] = spec.model.signature.model_dump(mode="json")
+    return config
+
+
+def order_of(
+    order: ReplicaOrder,
+    *,
+    folder: Path,
+    environment: Path,
+    machine: Machine,
+    gpus: tuple[int, ...],
+    log_bytes_max: int,
+) -> Order:
+    """Return what the shim needs to start and bound the server."""
+    release, spec = order.release, order.release.spec
+    python, command = environment / "bin" / "python", environment / "bin" / "pai-runtime"
+    listen = ("--host", "127.0.0.1", "--port", "0")
+    files = ("--config", str(folder / "config.json"), "--announce", str(folder / "announce.json"))
+    return Order(
+        id=order.id,
+        backend=release.backend,
+        version=release.version,
+        release=release.digest,
+        created_at=datetime.now(UTC).isoformat(),
+        # Isolated, and without writing bytecode: the environment is shared and must not change.
+        argv=(str(python), "-I", "-B", str(command), "serve", *listen, *files),
+        env=_environment(folder, environment, threads_of(spec.resources.cpu), gpus),
+        cwd=str(folder / "home"),
+        limits={"cpu": spec.resources.cpu, "memory_bytes": spec.resources.memory_bytes},
+        cgroups=machine.cgroups,
+        environment=environment.name,
+        gpus=gpus,
+        grace_s=spec.timeouts.drain_s,
+        progress_s=spec.timeouts.progress_s,
+        log_bytes_max=log_bytes_max,
+    )
+
+
+def threads_of(cpu: float) -> int:
+    """Return the engine's threads for a share of cores."""
+    return max(1, math.ceil(cpu))
+
+
+def _environment(
+    folder: Path, environment: Path, threads: int, gpus: tuple[int, ...]
+) -> Mapping[str, str]:
+    """Return the whole environment of a server: nothing of the control plane's is in it."""
+    count = str(threads)
+    return {
+        "PATH": f"{environment / 'bin'}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
+        "LANG": "C.UTF-8",
+        "OMP_NUM_THREADS": count,
+        "OPENBLAS_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "CUDA_VISIBLE_DEVICES": ",".join(str(gpu) for gpu in gpus),
+        FOLDER_VARIABLE: str(folder),
+    }
