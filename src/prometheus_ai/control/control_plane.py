@@ -12,6 +12,7 @@ from prometheus_ai.control import (
     deploy,
     events,
     logs,
+    preview,
     scale,
     shift,
     status,
@@ -52,6 +53,10 @@ class ControlPlane:
     def deploy(self, request: DeployRequest, asker: Asker) -> deploy.Deployed:
         """Make or find the release of a spec, and want traffic on it."""
         return deploy.deploy(self.plane, request, asker)
+
+    def preview(self, request: DeployRequest) -> preview.Preview:
+        """Say what a deploy would change, without changing anything."""
+        return preview.preview(self.plane, request)
 
     def route(self, name: str, percent: Mapping[str, float], asker: Asker) -> shift.Shifted:
         """Want exactly these weights."""
