@@ -19,14 +19,19 @@ class Settings:
     home: Path
     """Everything the platform keeps on this machine; created with mode 0700."""
     api_host: str = "127.0.0.1"
+    """Address on which the control plane's API listens."""
     api_port: int = 7070
+    """Port of the control plane's API."""
     gateway_host: str = "127.0.0.1"
+    """Address on which the gateway takes requests for every backend."""
     gateway_port: int = 7080
+    """Port of the gateway."""
     reconcile_s: float = 1.0
     """Longest pause between two passes of the control loop; a change wakes it at once."""
     scrape_s: float = 2.0
     """Pause between two readings of the gateway's counters."""
     windows_kept_days: int = 30
+    """How long measurements are kept."""
     index_url: str | None = None
     """Package index for model environments; uv's own default when absent."""
 
