@@ -14,6 +14,8 @@ from prometheus_ai_runtime.signature import DATATYPES, Signature, TensorSpec
 
 ENGINES = ("onnx", "sklearn", "xgboost", "lightgbm", "torch", "huggingface", "python")
 
+COST_NAMES = ("rows", "elements", "pixels", "tokens", "bytes", "words")
+
 
 class ConfigError(Exception):
     """A configuration that cannot be used; the message names the field."""
@@ -32,7 +34,7 @@ class Batching:
     latency_ms_max: float | None = None
     """A batch never grows beyond what the learned curve says fits in this."""
     cost: str = "rows"
-    """What a row costs: ``rows``, ``elements``, ``bytes`` or ``tokens``."""
+    """What a row costs: ``rows``, ``elements`` (also ``pixels``, ``tokens``), ``bytes`` or ``words``."""
     cost_max: int | None = None
     """Largest padded cost of one batch, in units of ``cost``."""
     pad: Mapping[str, float] = field(default_factory=dict)
@@ -154,6 +156,9 @@ def parse_model(raw: Any, where: str) -> ModelConfig:
     model = typing.cast(ModelConfig, _decode(ModelConfig, raw, where))
     if model.engine is not None and model.engine not in ENGINES:
         raise ConfigError(f"`{where}engine` is {model.engine!r}; known: {', '.join(ENGINES)}")
+    if model.batching.cost not in COST_NAMES:
+        known = ", ".join(COST_NAMES)
+        raise ConfigError(f"`{where}batching.cost` is {model.batching.cost!r}; known: {known}")
     if model.isolation not in ("none", "process"):
         raise ConfigError(f"`{where}isolation` must be none or process, not {model.isolation!r}")
     for label, value in (("name", model.name), ("version", model.version)):

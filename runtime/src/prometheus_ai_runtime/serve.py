@@ -2,19 +2,22 @@
 
 import asyncio
 import contextlib
+import importlib
 import os
 import signal
 import socket
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from prometheus_ai_runtime.config import ServerConfig
 from prometheus_ai_runtime.engines.base import EngineError, EngineMissing
 from prometheus_ai_runtime.errors import StartFailed
+from prometheus_ai_runtime.hosting.entry import Front
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.hosting.loading import LoadFailed
 from prometheus_ai_runtime.http.connection import Connection
@@ -56,6 +59,7 @@ class Server:
         router.model("/infer", post=infer)
         self._stop = asyncio.Event()
         self._listener: asyncio.Server | None = None
+        self._grpc: Front | None = None
 
     async def run(self) -> None:
         """Serve until told to stop; raises StartFailed when that was never possible."""
@@ -67,9 +71,10 @@ class Server:
             lambda: Connection(self.door), sock=bound, backlog=_BACKLOG
         )
         port = bound.getsockname()[1]
+        grpc_port = await self._listen_grpc()
         if self._listen.announce is not None:
-            announce(self._listen.announce, self._listen.host, port, None)
-        log("listening", host=self._listen.host, http_port=port, grpc_port=None)
+            announce(self._listen.announce, self._listen.host, port, grpc_port)
+        log("listening", host=self._listen.host, http_port=port, grpc_port=grpc_port)
         ticker = loop.create_task(self._tick())
         try:
             if await self._load():
@@ -79,6 +84,23 @@ class Server:
         finally:
             ticker.cancel()
             self.host.close()
+
+    async def _listen_grpc(self) -> int | None:
+        if self._listen.grpc_port is None:
+            return None
+        try:
+            listen = grpc_listen()
+            self._grpc = await listen(self.host, self._listen.host, self._listen.grpc_port)
+        except ImportError as error:
+            raise StartFailed(
+                EXIT_ENGINE_MISSING,
+                f"--grpc-port needs {error.name or 'grpcio'}, which is not installed; "
+                "run: pip install 'prometheus-ai-runtime[grpc]'",
+            ) from error
+        except OSError as error:
+            where = f"{self._listen.host}:{self._listen.grpc_port}"
+            raise StartFailed(EXIT_BIND, f"cannot listen for gRPC on {where}: {error}") from error
+        return self._grpc.port
 
     async def _load(self) -> bool:
         """Load every model; false when the server was asked to stop meanwhile."""
@@ -127,6 +149,8 @@ class Server:
             self._listener.close()
         while perf_counter() - began < drain_s and (self._active() or self.door.close_idle()):  # noqa: ASYNC110 - queues and sockets have no one event
             await asyncio.sleep(_QUIET_S / 4)
+        if self._grpc is not None:
+            await self._grpc.stop(max(0.0, drain_s - (perf_counter() - began)))
         left = self._active()
         log("stopped", "warning" if left else "info", reason="drained", requests_lost=left)
         if left:
@@ -142,6 +166,12 @@ class Server:
             now = perf_counter()
             self.host.tick(now)
             self.door.tick(now)
+
+
+def grpc_listen() -> Callable[[ModelHost, str, int], Awaitable[Front]]:
+    """The gRPC front's ``listen``; imported here alone, for its libraries are an extra."""
+    module = importlib.import_module("prometheus_ai_runtime.grpc.listening")
+    return cast(Callable[[ModelHost, str, int], Awaitable[Front]], module.listen)
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -4,7 +4,9 @@ import os
 from typing import Any
 
 from prometheus_ai_runtime.batching.batcher import Batcher
+from prometheus_ai_runtime.batching.costs import COSTS
 from prometheus_ai_runtime.batching.stats import ModelStats
+from prometheus_ai_runtime.batching.work import Work
 from prometheus_ai_runtime.config import ModelConfig
 from prometheus_ai_runtime.errors import Unavailable
 from prometheus_ai_runtime.hosting.loading import Loaded
@@ -30,9 +32,14 @@ class HostedModel:
         self.loaded: Loaded | None = None
         self.finite_only = non_finite != "allow"
         self._non_finite = non_finite
+        self._cost = COSTS[config.batching.cost]
         self.memo: dict[str, Any] = {}
         """What the protocol fronts keep for as long as this model is hosted."""
         self.last_used = 0.0
+
+    def cost_of(self, work: Work) -> int:
+        """What one row of this work costs, in the units of the declared cost function."""
+        return 1 if self._cost is None else self._cost(work)
 
     @property
     def ready(self) -> bool:

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from prometheus_ai_runtime.batching.work import BatchResult
 from prometheus_ai_runtime.errors import InvalidRequest, RequestError
+from prometheus_ai_runtime.hosting.entry import enter
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.hosting.model import HostedModel
 from prometheus_ai_runtime.http.exchange import Exchange, made_request_id
-from prometheus_ai_runtime.http.preparing import deadline_of
 from prometheus_ai_runtime.tensors.decode import decode
 from prometheus_ai_runtime.tensors.encode import raw_bytes, text_of
 
@@ -58,16 +58,11 @@ class InferEndpoint:
 
 def submit(exchange: Exchange, model: HostedModel, request_s: float) -> None:
     """Queue an exchange whose rows, parts and responder are set."""
-    exchange.arrived = arrived = exchange.received
-    exchange.cost = 0
-    exchange.settled = False
-    if exchange.timeout_s is None:
-        exchange.deadline = arrived + request_s
-    else:
-        exchange.deadline = deadline_of(exchange, request_s)
-    exchange.throttled_from_us = model.throttling.total_us
+    timeout_s = exchange.timeout_s
+    if timeout_s is None or timeout_s > request_s:
+        timeout_s = request_s
     exchange.work_owner = model.batcher
-    model.batcher.submit(exchange)
+    enter(exchange, model, exchange.received, timeout_s)
 
 
 def read_parameters(exchange: Exchange, parameters: dict[str, Any]) -> None:

@@ -61,9 +61,3 @@ def _inflate(body: bytes, window: int, size_max: int) -> bytes:
     if engine.unused_data:
         raise InvalidRequest("bytes follow the compressed body")
     return out
-
-
-def deadline_of(exchange: Exchange, request_s: float) -> float:
-    """When the request's answer stops being of use, in ``perf_counter`` seconds."""
-    wished_s = exchange.timeout_s
-    return exchange.received + (request_s if wished_s is None else min(wished_s, request_s))

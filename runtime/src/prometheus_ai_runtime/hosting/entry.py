@@ -1,0 +1,35 @@
+"""How a protocol front hands a request's rows to a model, and what the server asks of a front.
+
+A front decodes a request into a ``Work`` of its own class: ``rows``, ``parts``, ``shape_key`` (from
+``tensors.decode`` or ``tensors.plan``), ``priority`` (0 first, 5 usual, 9 last) and ``tenant`` set.
+It calls ``ModelHost.serving`` to find the model and ``enter`` to queue the work.
+``Work.complete`` or ``Work.fail`` is then called once, on the event loop, unless the front calls
+``model.batcher.cancel`` because its client went away.
+"""
+
+from typing import Protocol
+
+from prometheus_ai_runtime.batching.work import Work
+from prometheus_ai_runtime.hosting.model import HostedModel
+
+
+class Front(Protocol):
+    """A protocol listener beside HTTP."""
+
+    port: int
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more requests, finish those under way, and end within ``grace_s``."""
+
+
+def enter(work: Work, model: HostedModel, received: float, timeout_s: float) -> None:
+    """Queue a request; ``received`` is when its first byte came, in ``perf_counter`` seconds.
+
+    Raises Overloaded or Unavailable, and then the work was not taken.
+    """
+    work.arrived = received
+    work.deadline = received + timeout_s
+    work.settled = False
+    work.cost = model.cost_of(work)
+    work.throttled_from_us = model.throttling.total_us
+    model.batcher.submit(work)
