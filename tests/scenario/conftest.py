@@ -1,0 +1,108 @@
+"""A whole control plane on a fake clock, a fake target and a fake gateway."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prometheus_ai.control.control_plane import ControlPlane
+from prometheus_ai.control.deploy import Deployed
+from prometheus_ai.control.passes import reconcile_once
+from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.requests import Asker, DeployRequest
+from prometheus_ai.domain.spec import ModelSpec, Spec
+from prometheus_ai.testing.fake_artefact_store import FakeArtefactStore
+from prometheus_ai.testing.fake_clock import FakeClock
+from prometheus_ai.testing.fake_driver import FakeDriver, FakeTarget
+from prometheus_ai.testing.fake_environment import FakeEnvironmentResolver
+from prometheus_ai.testing.fake_gateway import FakeGateway
+from prometheus_ai.testing.memory_store import MemoryStore
+
+ASKER = Asker(actor="tester", reason="scenario")
+
+
+class Inline(ThreadPoolExecutor):
+    """Runs work at once, so that a scenario is one thread and one order of events."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+class NoInspector:
+    """Every model is ONNX."""
+
+    def inspect(self, path: Path, *, engine: str | None, allow_pickle: bool) -> dict[str, Any]:
+        return {"engine": engine or "onnx"}
+
+
+class Line:
+    """The line under test: people's verbs, and time."""
+
+    def __init__(self, root: Path) -> None:
+        self.clock = FakeClock()
+        self.target = FakeTarget()
+        self.store = MemoryStore()
+        self.gateway = FakeGateway()
+        self.artefacts = FakeArtefactStore(root)
+        self.restart()
+
+    def restart(self) -> None:
+        """Lose everything that lives in memory, as SIGKILL does; store, target and gateway go on."""
+        self.driver = FakeDriver(self.clock, self.target)
+        self.plane = Plane(
+            store=self.store, artefacts=self.artefacts, drivers={"local": self.driver},
+            routes=self.gateway, metrics=self.gateway, resolver=FakeEnvironmentResolver(),
+            inspector=NoInspector(), clock=self.clock, workers=Inline(max_workers=1),
+        )  # fmt: skip
+        self.control = ControlPlane(self.plane)
+
+    def deploy(
+        self, model: bytes = b"model", *, weight: int | None = None, **fields: Any
+    ) -> Deployed:
+        """Deploy a backend named digits unless told otherwise."""
+        digest = self.artefacts.put_stream([model], expected=None)
+        spec = Spec(
+            **{"name": "digits", "model": ModelSpec(path="model.onnx", engine="onnx"), **fields}
+        )
+        request = DeployRequest(
+            spec=spec, model_digest=digest, model_name="model.onnx", weight=weight
+        )
+        return self.control.deploy(request, ASKER)
+
+    def run(self, seconds: float = 5.0, step_s: float = 0.5) -> None:
+        """Let time pass, with a pass of the loop at each step."""
+        passed = 0.0
+        reconcile_once(self.plane)
+        while passed < seconds:
+            self.clock.advance(step_s)
+            passed += step_s
+            reconcile_once(self.plane)
+
+    def weights(self, name: str = "digits") -> dict[str, float]:
+        """Return the weights in force."""
+        return dict(self.control.backend(name).summary.weights)
+
+    def served(self, name: str = "digits") -> dict[str, int]:
+        """Return how many live endpoints the gateway has for each release."""
+        table = self.gateway.table
+        if table is None:
+            return {}
+        return {
+            release.version: sum(not replica.is_draining for replica in release.replicas)
+            for route in table.backends
+            if route.backend == name
+            for release in route.releases
+        }
+
+    def phases(self, name: str = "digits") -> dict[str, str]:
+        """Return each release's phase."""
+        return {release.version: release.phase for release in self.control.releases(name)}
+
+
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    yield Line(tmp_path)
