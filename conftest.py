@@ -70,6 +70,11 @@ def _packaged(module: str, requirement: str) -> Engine:
     return Engine(is_here=partial(_module, module), how=how)
 
 
+def _apart(module: str) -> Engine:
+    how = "scripts/engine-env, then var/engines/bin/python -m pytest runtime/tests/engines"
+    return Engine(is_here=partial(_module, module), how=how)
+
+
 def _installed(program: str, package: str) -> Engine:
     return Engine(is_here=partial(_program, program), how=f"apt-get install {package}")
 
@@ -82,11 +87,11 @@ ENGINES = {
     "index": Engine(is_here=_index, how="reach a package index (HTTPS_PROXY, UV_DEFAULT_INDEX)"),
     "lightgbm": _packaged("lightgbm", "lightgbm"),
     "onnxruntime": _packaged("onnxruntime", "onnxruntime"),
-    "pandas": _packaged("pandas", "pandas"),
+    "pandas": _apart("pandas"),
     "pyarrow": _packaged("pyarrow", "pyarrow"),
     "sklearn": _packaged("sklearn", "scikit-learn skops"),
-    "torch": _packaged("torch", "torch"),
-    "transformers": _packaged("transformers", "transformers"),
+    "torch": _apart("torch"),
+    "transformers": _apart("transformers"),
     "uv": Engine(is_here=partial(_program, "uv"), how="make setup"),
     "wrk": _installed("wrk", "wrk"),
     "xgboost": _packaged("xgboost", "xgboost"),
