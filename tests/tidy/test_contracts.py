@@ -140,5 +140,5 @@ def test_a_cycle_inside_a_package_is_caught(tmp_path: Path) -> None:
 def test_one_adapter_naming_another_is_caught(tmp_path: Path) -> None:
     copy_tree(tmp_path)
     adapters = tmp_path / "prometheus_ai/adapters"
-    (adapters / "stores/planted.py").write_text("import prometheus_ai.adapters.drivers\n")
-    assert "prometheus_ai.adapters.stores" in findings(lint(tmp_path), STRANGERS)
+    (adapters / "stores/planted.py").write_text("import prometheus_ai.adapters.drivers.local\n")
+    assert "prometheus_ai.adapters.stores.planted" in findings(lint(tmp_path), STRANGERS)

@@ -2,6 +2,8 @@
 
 import re
 import stat
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.tidy.tree import Tree, report
@@ -22,7 +24,7 @@ ALLOWED = {
 }
 
 
-def _texts(tree: Tree, root):
+def _texts(tree: Tree, root: Path) -> Iterator[tuple[str, str]]:
     for file in tree.files:
         place = file.relative_to(root).as_posix()
         if file.suffix in TEXT and place not in ALLOWED and place != "uv.lock":
