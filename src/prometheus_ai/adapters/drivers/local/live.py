@@ -99,7 +99,7 @@ class Replica:
 
     def _observed(self, ended: Exit | None) -> Observed:
         endpoint = None
-        if self.announced is not None:
+        if self.announced is not None and ended is None:
             endpoint = Endpoint(host=self.announced.host, port=self.announced.port)
         return Observed(
             id=self.order.id,
