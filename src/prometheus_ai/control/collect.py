@@ -30,9 +30,7 @@ def collect(plane: Plane, *, dry_run: bool, asker: Asker) -> Collected:
         locks = frozenset(release.inputs.lock.digest for release in releases)
         keep |= locks | fresh_uploads(plane)
         unused = tuple(d for d in plane.artefacts.digests() if d not in keep)
-        environments = {
-            target: driver.prunable(locks) for target, driver in plane.drivers.items()
-        }
+        environments = {target: driver.prunable(locks) for target, driver in plane.drivers.items()}
         names = tuple(name for found in environments.values() for name in found)
         if dry_run:
             freed = sum(plane.artefacts.size_bytes(digest) for digest in unused)

@@ -12,9 +12,9 @@ from prometheus_ai.control import (
     deploy,
     events,
     logs,
-    preview,
     scale,
     shift,
+    spec_files,
     status,
     uploads,
     why,
@@ -54,9 +54,9 @@ class ControlPlane:
         """Make or find the release of a spec, and want traffic on it."""
         return deploy.deploy(self.plane, request, asker)
 
-    def preview(self, request: DeployRequest) -> preview.Preview:
+    def diff(self, request: DeployRequest) -> spec_files.SpecDiff:
         """Say what a deploy would change, without changing anything."""
-        return preview.preview(self.plane, request)
+        return spec_files.diff_spec(self.plane, request)
 
     def route(self, name: str, percent: Mapping[str, float], asker: Asker) -> shift.Shifted:
         """Want exactly these weights."""

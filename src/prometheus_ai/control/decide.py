@@ -6,6 +6,7 @@ Every effect is idempotent and was recorded first, so a crash between record and
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from prometheus_ai.control import publish
 from prometheus_ai.control.effects import Effect, Forget, Launch, Stop
@@ -202,11 +203,14 @@ def _begin(plane: Plane, tx: Writing, action: StartReplica) -> Launch:
 
 def _close(plane: Plane, tx: Writing, record: ReplicaRecord, action: CloseRecord) -> list[Effect]:
     end = action.exit
-    tx.put_replica(
-        replace(record, goal=ReplicaGoal.GONE, ended_at=plane.clock.now(), exit=end)
-    )
+    tx.put_replica(replace(record, goal=ReplicaGoal.GONE, ended_at=plane.clock.now(), exit=end))
     kind = Kind.REPLICA_FAILED if end.is_failure else Kind.REPLICA_STOPPED
-    after = {"replica": record.id, "cause": end.cause.value, "code": end.code, "signal": end.signal}
+    after: dict[str, Any] = {
+        "replica": record.id,
+        "cause": end.cause.value,
+        "code": end.code,
+        "signal": end.signal,
+    }
     if end.is_failure and end.last_log:
         after["last_log"] = list(end.last_log[-5:])
     note(plane, tx, kind, actor=ACTOR, reason=end.message or record.reason or end.cause.value,

@@ -95,8 +95,6 @@ def _lock(plane: Plane, request: DeployRequest, engine: str) -> Artefact:
                 f"environment.requirements: {requirements!r} is a file name; send its lines instead",
                 hint="`pai deploy` and the Python client do this",
             )
-        content = plane.resolver.lock(
-            list(requirements), python=environment.python, engine=engine
-        )
+        content = plane.resolver.lock(list(requirements), python=environment.python, engine=engine)
     digest = plane.artefacts.put_stream([content], expected=None)
     return Artefact(digest=digest, name="requirements.lock", size_bytes=len(content))

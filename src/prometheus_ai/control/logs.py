@@ -42,7 +42,9 @@ def _records(plane: Plane, name: str, replica: str | None) -> list[ReplicaRecord
         record = reading.replica(replica)
     if record is None or record.backend != name:
         known = ", ".join(record.id for record in [*living, *ended][-10:])
-        raise NotFound(f"backend {name} has no replica {replica!r}", hint=f"known: {known or 'none'}")
+        raise NotFound(
+            f"backend {name} has no replica {replica!r}", hint=f"known: {known or 'none'}"
+        )
     return [record]
 
 

@@ -37,7 +37,12 @@ def sight(plane: Plane) -> Sight:
 def _unstarted(replica_id: str, exit: Exit) -> Observed:
     """Return a start that failed before anything ran, as an ended replica."""
     return Observed(
-        id=replica_id, backend="", version="", phase=ReplicaPhase.EXITED, started_at=exit.at, exit=exit
+        id=replica_id,
+        backend="",
+        version="",
+        phase=ReplicaPhase.EXITED,
+        started_at=exit.at,
+        exit=exit,
     )
 
 

@@ -2,10 +2,12 @@
 
 from datetime import datetime
 
+from prometheus_ai.audit import advance_checkpoint
 from prometheus_ai.control.decide import decide, finish_deletions
 from prometheus_ai.control.effects import run
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.prepare import prepare_pending
+from prometheus_ai.domain.errors import PlatformError
 
 
 def reconcile_once(plane: Plane) -> datetime | None:
@@ -33,8 +35,16 @@ def act_on(plane: Plane, backend: str) -> None:
 
 
 def keep_checkpoint(plane: Plane) -> None:
-    """Keep the audit log's head outside the store, so that a cut or restored log is noticed."""
-    with plane.store.read() as reading:
-        head = reading.audit_head()
-    if head is not None:
-        plane.checkpoint(head)
+    """Keep the audit log's head outside the store, so that a cut or restored log is noticed.
+
+    A log that does not continue the checkpoint is shown in the status; traffic and replicas go on.
+    """
+    if plane.checkpoint_path is None:
+        return
+    try:
+        with plane.store.read() as reading:
+            advance_checkpoint(reading, plane.checkpoint_path, plane.clock.now())
+    except PlatformError as error:
+        plane.audit_problem = error.message
+    else:
+        plane.audit_problem = ""

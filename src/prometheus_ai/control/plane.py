@@ -2,12 +2,12 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from prometheus_ai.domain.errors import NotFound
-from prometheus_ai.domain.event import TreeHead
 from prometheus_ai.domain.replica import Exit, Observed
 from prometheus_ai.domain.route import BackendRoute, GatewayStatus, Receipt
 from prometheus_ai.ports.artefact_store import ArtefactStore
@@ -77,14 +77,16 @@ class Plane:
     clock: Clock
     workers: ThreadPoolExecutor
     gateway_url: str = ""
-    checkpoint: Callable[[TreeHead], None] = lambda head: None
-    """Keeps a copy of the audit log's head outside the store."""
+    checkpoint_path: Path | None = None
+    """Where a copy of the audit log's head is kept outside the store; none in tests that need none."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Taken around every decision, so that decisions never interleave."""
     wake: threading.Event = field(default_factory=threading.Event)
     routing: Routing = field(default_factory=Routing)
     work: Work = field(default_factory=Work)
     last_pass_s: float = 0.0
+    audit_problem: str = ""
+    """Why the audit log cannot be vouched for, when it cannot."""
 
     def driver(self, target: str) -> Driver:
         """Return the driver of a target.
@@ -95,7 +97,8 @@ class Plane:
         driver = self.drivers.get(target)
         if driver is None:
             raise NotFound(
-                f"there is no target {target!r}", hint=f"known targets: {', '.join(sorted(self.drivers))}"
+                f"there is no target {target!r}",
+                hint=f"known targets: {', '.join(sorted(self.drivers))}",
             )
         return driver
 

@@ -77,9 +77,7 @@ def _record_rejection(plane: Plane, receipt: Receipt) -> None:
              after={"generation": receipt.generation})  # fmt: skip
 
 
-def _record_moves(
-    plane: Plane, moved: list[tuple[BackendView, Weights]], receipt: Receipt
-) -> None:
+def _record_moves(plane: Plane, moved: list[tuple[BackendView, Weights]], receipt: Receipt) -> None:
     for view, weights in moved:
         with plane.store.write() as tx:
             backend = tx.put_backend(_in_force(view.backend, weights))

@@ -57,6 +57,7 @@ def status(plane: Plane) -> PlatformStatus:
         gateway_detail=plane.routing.last_error or gateway.rejected_detail or gateway.detail,
         last_pass_s=round(plane.last_pass_s, 4),
         targets={name: facts.seen.unreachable.get(name, "ok") for name in plane.drivers},
+        audit_problem=plane.audit_problem,
         backends=tuple(_summary(backend, facts) for backend in backends),
     )
 
@@ -140,7 +141,9 @@ def _facts(plane: Plane, reading: Reading, only: str | None) -> _Facts:
 def _summary(backend: Backend, facts: _Facts) -> BackendSummary:
     routed = versions_of(backend.wanted) | versions_of(backend.in_force)
     wanted = sum(
-        state.replicas_wanted for version in routed if (state := facts.states.get((backend.name, version)))
+        state.replicas_wanted
+        for version in routed
+        if (state := facts.states.get((backend.name, version)))
     )
     records = facts.records.get(backend.name, [])
     ready = sum(1 for r in records if r.version in routed and _is_ready(r, facts))
@@ -220,9 +223,7 @@ def _replica(record: ReplicaRecord, facts: _Facts) -> ReplicaView:
 
 def _is_ready(record: ReplicaRecord, facts: _Facts) -> bool:
     seen = facts.seen.observed.get(record.id)
-    return (
-        record.goal is ReplicaGoal.RUN and seen is not None and seen.phase is ReplicaPhase.READY
-    )
+    return record.goal is ReplicaGoal.RUN and seen is not None and seen.phase is ReplicaPhase.READY
 
 
 def _traffic(windows: list[Window]) -> TrafficView:

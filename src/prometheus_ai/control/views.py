@@ -90,6 +90,8 @@ class PlatformStatus:
     last_pass_s: float
     targets: Mapping[str, str]
     """Target name to ``ok`` or the reason why it cannot be seen."""
+    audit_problem: str
+    """Why the audit log cannot be vouched for; empty when it can."""
     backends: tuple[BackendSummary, ...]
 
 

@@ -80,7 +80,10 @@ def _route_differences(
         if version in phases and phases[version].phase is not ReleasePhase.READY
     ]
     if waiting:
-        reason, then = ", ".join(waiting), "the route changes as soon as every release in it is ready"
+        reason, then = (
+            ", ".join(waiting),
+            "the route changes as soon as every release in it is ready",
+        )
     elif weights_to_serve(view) != backend.wanted:
         reason, then = "a release in it has no ready replica", "the route changes once one is ready"
     else:
