@@ -55,7 +55,7 @@ def create_token(plane: Plane, name: str, role: str, asker: Asker) -> NewToken:
         tx.put_token(token)
         note(plane, tx, Kind.TOKEN_CREATED, actor=asker.actor, reason=asker.reason or "token create",
              after={"id": token.id, "name": name, "role": role})  # fmt: skip
-    return NewToken(token=_view(token), secret=str(display))
+    return NewToken(token=_view(token), secret=display.reveal())
 
 
 def list_tokens(plane: Plane) -> tuple[TokenView, ...]:

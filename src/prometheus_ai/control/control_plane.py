@@ -1,7 +1,6 @@
 """The control plane as the surfaces see it: one method a use case."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from prometheus_ai.control import (
@@ -29,6 +28,7 @@ from prometheus_ai.control.views import (
     Why,
 )
 from prometheus_ai.domain.event import Role, Token
+from prometheus_ai.domain.release import Artefact
 from prometheus_ai.ports.driver import LogLine
 
 
@@ -118,8 +118,11 @@ class ControlPlane:
         """Store a folder of stored files."""
         return uploads.put_tree(self.plane, files)
 
-    def inspect(self, path: Path, engine: str | None, allow_pickle: bool) -> Mapping[str, Any]:
-        """Read what a model file on this machine is."""
+    def inspect(
+        self, model: Artefact, engine: str | None, *, allow_pickle: bool
+    ) -> Mapping[str, Any]:
+        """Read what an uploaded model is."""
+        path = self.plane.artefacts.open_path(model)
         return self.plane.inspector.inspect(path, engine=engine, allow_pickle=allow_pickle)
 
     def create_token(self, name: str, role: str, asker: Asker) -> access.NewToken:
