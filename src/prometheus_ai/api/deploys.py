@@ -10,9 +10,8 @@ from prometheus_ai.api.backends import asker
 from prometheus_ai.api.bodies import DIGEST_PATTERN, DeployBody, InspectBody, SpecToCheck, TreeBody
 from prometheus_ai.api.uploads import receive
 from prometheus_ai.control.deploy import Deployed
-from prometheus_ai.control.preview import Preview
 from prometheus_ai.control.requests import DeployRequest
-from prometheus_ai.control.spec_files import check_spec, read_spec, spec_schema
+from prometheus_ai.control.spec_files import SpecDiff, check_spec, diff_spec, read_spec, spec_schema
 from prometheus_ai.domain.errors import InvalidInput, NotFound
 from prometheus_ai.domain.release import Artefact
 
@@ -39,9 +38,9 @@ def check(body: SpecToCheck, _token: Viewer) -> dict[str, Any]:
 
 
 @router.post("/diffs", operation_id="diff")
-def diff(body: DeployBody, control: Control, _token: Viewer) -> Preview:
+def diff(body: DeployBody, control: Control, _token: Viewer) -> SpecDiff:
     """Say what a deploy would change, without changing anything."""
-    return control.preview(_request(body))
+    return diff_spec(control.plane, _request(body))
 
 
 @router.post("/deploys", operation_id="deploy", status_code=202)

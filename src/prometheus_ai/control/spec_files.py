@@ -1,12 +1,29 @@
-"""Spec files as the surfaces use them: read, check, write, describe."""
+"""Spec files as the surfaces use them: read, check, write, compare."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.requests import DeployRequest
+from prometheus_ai.domain.release import Inputs
 from prometheus_ai.domain.spec import Spec
+from prometheus_ai.specs.diff import Change, diff
 from prometheus_ai.specs.read import check, read
 from prometheus_ai.specs.render import render
 from prometheus_ai.specs.schema import json_schema
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SpecDiff:
+    """What deploying a spec would change."""
+
+    backend: str
+    base: str | None
+    """The version compared with: the newest release; None before the first."""
+    changes: tuple[Change, ...]
+    unsupported: tuple[str, ...]
+    """One message for each field that the target cannot honour; a deploy would be refused."""
 
 
 def read_spec(text: str, source: str) -> Spec:
@@ -35,3 +52,39 @@ def render_spec(spec: Spec, *, schema_file: str | None = None) -> str:
 def spec_schema() -> dict[str, Any]:
     """Return the JSON Schema of specs."""
     return json_schema()
+
+
+def diff_spec(plane: Plane, request: DeployRequest) -> SpecDiff:
+    """Compare a spec and its inputs with the newest release of its backend.
+
+    Raises:
+        NotFound: there is no such target.
+    """
+    spec = request.spec
+    unsupported = plane.driver(spec.target).unsupported_fields(spec)
+    with plane.store.read() as reading:
+        history = reading.releases(spec.name)
+    newest = history[-1] if history else None
+    changes = diff(
+        newest.spec if newest else None,
+        spec,
+        old_inputs=_known(newest.inputs) if newest else None,
+        new_inputs=_asked(request, newest.inputs if newest else None),
+    )
+    return SpecDiff(
+        backend=spec.name,
+        base=newest.version if newest else None,
+        changes=changes,
+        unsupported=unsupported,
+    )
+
+
+def _known(inputs: Inputs) -> dict[str, str]:
+    return {"model": inputs.model.digest}
+
+
+def _asked(request: DeployRequest, newest: Inputs | None) -> dict[str, str]:
+    """Return the digest of the model to be; the lock is resolved only by the deploy itself."""
+    if request.spec.model.sha256 is not None:
+        return {"model": f"sha256:{request.spec.model.sha256}"}
+    return {"model": request.model_digest or (newest.model.digest if newest else "")}
