@@ -1,0 +1,97 @@
+"""Guides do what they say: their commands run, in order, as a reader would run them."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.guide import RUNNABLE, blocks, script
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDES = sorted((ROOT / "docs/guides").glob("*.md"))
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+GUIDE_S = 240.0
+DOWN_S = 60.0
+
+# Documents whose commands are targets of make, which CI runs as they are.
+RUN_BY_CI = ("README.md", "CONTRIBUTING.md")
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A reader's environment: an empty home, programs on PATH, ports of its own."""
+    programs = f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("PAI_")},
+        "PATH": programs,
+        "HOME": os.environ.get("HOME", str(tmp_path)),
+        "PAI_HOME": str(tmp_path / "home"),
+        "PAI_API_PORT": str(_free_port()),
+        "PAI_GATEWAY_PORT": str(_free_port()),
+    }
+    yield environment
+    subprocess.run(
+        ["pai", "down"],
+        env=environment,
+        capture_output=True,
+        timeout=DOWN_S,
+        check=False,
+    )
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
+@pytest.mark.requires("envoy", "uv", "index")
+@pytest.mark.parametrize("guide", GUIDES, ids=_name)
+def test_a_guide_runs_from_top_to_bottom(guide: Path, desk: dict[str, str], tmp_path: Path) -> None:
+    text = script(guide)
+    text = text.replace("127.0.0.1:7070", f"127.0.0.1:{desk['PAI_API_PORT']}")
+    text = text.replace("127.0.0.1:7080", f"127.0.0.1:{desk['PAI_GATEWAY_PORT']}")
+    place = tmp_path / "desk"
+    place.mkdir()
+    log = tmp_path / "log"
+    # A file, not a pipe: what a guide leaves running would hold a pipe open.
+    with log.open("w") as output:
+        ran = subprocess.run(
+            ["bash", "-c", text],
+            cwd=place,
+            env=desk,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=GUIDE_S,
+            check=False,
+        )
+    assert ran.returncode == 0, log.read_text()[-6000:]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=_name)
+def test_a_command_in_a_document_is_run_or_says_why_not(document: Path) -> None:
+    if document in GUIDES:
+        return
+    silent = [
+        block.text
+        for block in blocks(document)
+        if block.kind in RUNNABLE and block.order != "not run"
+        if not (document.name in RUN_BY_CI and _is_make(block.text))
+    ]
+    assert not silent, "commands belong in a guide, or need `<!-- not run: REASON -->` above them"
+
+
+def _is_make(text: str) -> bool:
+    return all(line.startswith(("make ", "git ", "cd ")) for line in text.splitlines() if line)
