@@ -281,7 +281,8 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._state = _State()
-        self._writers = threading.Lock()
+        self._turn = threading.Lock()
+        self._turn_of: int | None = None
 
     def read(self) -> AbstractContextManager[Reading]:
         """Open a consistent view: later changes do not show in it."""
@@ -297,14 +298,19 @@ class MemoryStore:
 
     @contextmanager
     def _write(self) -> Iterator[Writing]:
-        if not self._writers.acquire(timeout=WRITER_WAIT_S):
-            raise Unavailable(f"another change has held the store for {WRITER_WAIT_S:g} s")
+        thread = threading.get_ident()
+        if self._turn_of == thread:
+            raise RuntimeError("a change is already open on this thread")
+        if not self._turn.acquire(timeout=WRITER_WAIT_S):
+            raise Unavailable(f"another change has been open for {WRITER_WAIT_S:g} s")
+        self._turn_of = thread
         try:
             state = self._state.copy()
             yield _MemoryWriting(state)
             self._state = state
         finally:
-            self._writers.release()
+            self._turn_of = None
+            self._turn.release()
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""
