@@ -50,12 +50,9 @@ def _here_document(command: str, text: str) -> str:
 def _commands(text: str) -> Iterator[str]:
     continues = False
     for line in text.splitlines():
-        if line.startswith("$ "):
-            line = line[2:]
-        elif not continues:
-            continue
-        continues = line.endswith("\\")
-        yield line
+        if continues or line.startswith("$ "):
+            continues = line.endswith("\\")
+            yield line.removeprefix("$ ")
 
 
 def blocks(document: Path) -> list[Block]:
