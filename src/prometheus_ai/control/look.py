@@ -28,21 +28,21 @@ def sight(plane: Plane) -> Sight:
             unreachable[target] = error.message
     with plane.work.lock:
         observed.update(
-            (replica_id, _unstarted(replica_id, exit))
-            for replica_id, exit in plane.work.failed_starts.items()
+            (replica_id, _unstarted(replica_id, end))
+            for replica_id, end in plane.work.failed_starts.items()
         )
     return Sight(observed=observed, unreachable=unreachable)
 
 
-def _unstarted(replica_id: str, exit: Exit) -> Observed:
+def _unstarted(replica_id: str, end: Exit) -> Observed:
     """Return a start that failed before anything ran, as an ended replica."""
     return Observed(
         id=replica_id,
         backend="",
         version="",
         phase=ReplicaPhase.EXITED,
-        started_at=exit.at,
-        exit=exit,
+        started_at=end.at,
+        exit=end,
     )
 
 

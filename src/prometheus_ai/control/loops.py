@@ -53,7 +53,7 @@ class Loops:
                 if look is not None:
                     until = (look - self.plane.clock.now()).total_seconds()
                     pause_s = min(pause_s, max(until, 0.0))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 # A loop survives any error: it is recorded, and the next pass starts from stored state.
                 failures += 1
                 pause_s = min(FAILURE_PAUSE_S * 2 ** (failures - 1), FAILURE_PAUSE_S_MAX)
@@ -68,7 +68,7 @@ class Loops:
             try:
                 meter.read_once()
                 failures = 0
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 — as above
                 failures += 1
                 _report("measure_failed", error, failures)
 
@@ -77,4 +77,4 @@ def _report(event: str, error: Exception, failures: int) -> None:
     if isinstance(error, PlatformError):
         log.warning(event, error=error.message, hint=error.hint, failures=failures)
     else:
-        log.error(event, error=repr(error), failures=failures, exc_info=True)
+        log.error(event, error=repr(error), failures=failures, exc_info=error)

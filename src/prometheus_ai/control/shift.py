@@ -64,7 +64,7 @@ def rollback(plane: Plane, name: str, version: str | None, asker: Asker) -> Shif
         Conflict: there is nothing to roll back to.
     """
 
-    def weights(tx: Reading, backend: Backend) -> Weights:
+    def weights(_tx: Reading, backend: Backend) -> Weights:
         return ((version or _rollback_target(backend), WEIGHT_SUM),)
 
     return _shift(plane, name, weights, asker, "rollback")

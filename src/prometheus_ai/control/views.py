@@ -87,6 +87,11 @@ class PlatformStatus:
     gateway_url: str
     gateway_serving: bool
     gateway_detail: str
+    gateway_generation: int
+    """Generation of the route table in force."""
+    gateway_pid: int | None
+    """The data plane's process."""
+    gateway_restarts: int
     last_pass_s: float
     targets: Mapping[str, str]
     """Target name to ``ok`` or the reason why it cannot be seen."""

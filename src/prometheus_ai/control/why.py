@@ -31,7 +31,7 @@ def why(plane: Plane, name: str) -> Why:
         history = reading.releases(name)
     differences = [
         *_route_differences(plane, view, states),
-        *(d for release in view.releases for d in _replica_differences(plane, view, release, now)),
+        *(d for release in view.releases for d in _replica_differences(view, release, now)),
         *_release_differences(states, history, now),
         *_gateway_differences(plane),
     ]
@@ -98,7 +98,7 @@ def _route_differences(
 
 
 def _replica_differences(
-    plane: Plane, view: BackendView, release: ReleaseView, now: datetime
+    view: BackendView, release: ReleaseView, now: datetime
 ) -> list[Difference]:
     if release.state.phase not in {ReleasePhase.STARTING, ReleasePhase.READY}:
         return []

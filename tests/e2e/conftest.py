@@ -1,0 +1,36 @@
+"""Real installations for end-to-end tests."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.installation import Installation, Load
+
+
+@pytest.fixture
+def installation(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Installation]:
+    """Yield a running installation, and end all of it afterwards."""
+    made = Installation(tmp_path)
+    try:
+        made.start("gateway")
+        made.start("server")
+        yield made
+    finally:
+        print(made.said())
+        made.close()
+
+
+@pytest.fixture
+def served(installation: Installation) -> Installation:
+    """Return an installation with one backend of two replicas, ready."""
+    installation.client().deploy(installation.spec(2.0, replicas=2))
+    return installation
+
+
+@pytest.fixture
+def load(served: Installation) -> Iterator[Load]:
+    """Yield steady traffic on the served backend."""
+    with Load(url=f"{served.gateway_url}/v2/models/scaling/infer") as load:
+        load.wait_for_more(20)
+        yield load
