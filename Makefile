@@ -6,13 +6,16 @@ BIN := .venv/bin
 PYTEST := $(BIN)/pytest
 ARGS ?=
 
-.PHONY: help setup demo test check format unit contract scenario e2e fuzz bench docs wheels clean
+.PHONY: help setup engines demo test check format unit contract scenario e2e fuzz bench docs wheels clean
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install all that the other targets need (instant when nothing changed)
 	@scripts/setup
+
+engines: setup ## Make an environment with every optional engine, PyTorch too, for `make test`
+	@scripts/engine-env
 
 demo: setup ## Show the whole product on real data, unattended (KEEP=1 leaves it running)
 	@KEEP="$(KEEP)" scripts/demo
