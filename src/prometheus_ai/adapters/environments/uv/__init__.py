@@ -1,0 +1,6 @@
+"""Environments made by uv.
+
+Requirements and locks enter; hashed locks and virtual environments with the model server inside leave.
+What is installed has the hashes of the lock, and a half-made environment is never used.
+It never downloads a Python and never copies another tool's configuration.
+"""
