@@ -41,8 +41,11 @@ class Batching:
     """Inputs whose free dimensions are padded to the longest row, with the fill value."""
     tenant_rows_max: int | None = None
     """Most rows one tenant may have queued."""
-    inline_us_max: float = 400.0
-    """Batches expected to be shorter than this run on the event loop, without a thread hop."""
+    inline_us_max: float | None = None
+    """Batches expected to be shorter than this run on the event loop, without a thread hop.
+
+    400 by default for engines of compiled code; 0 for those that run a user's Python.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,11 +115,13 @@ class ServerConfig:
     limits: Limits = field(default_factory=Limits)
     timeouts: Timeouts = field(default_factory=Timeouts)
     threads: int | None = None
+    repository: Path | None = None
+    """The folder from which clients may load further models; none when absent."""
     memory_bytes_max: int | None = None
     """Memory for all models together; the least recently used unpinned model makes room."""
 
 
-_SERVER_FIELDS = ("limits", "timeouts", "threads", "memory_bytes_max")
+_SERVER_FIELDS = ("limits", "timeouts", "threads", "repository", "memory_bytes_max")
 
 
 def read_config(path: Path) -> ServerConfig:

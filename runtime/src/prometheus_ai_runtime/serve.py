@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import importlib
 import os
 import signal
 import socket
@@ -24,8 +23,10 @@ from prometheus_ai_runtime.http.connection import Connection
 from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.infer import InferEndpoint
 from prometheus_ai_runtime.http.inspection import Inspection
+from prometheus_ai_runtime.http.repository import Repository
 from prometheus_ai_runtime.http.router import Router
 from prometheus_ai_runtime.log import log
+from prometheus_ai_runtime.optional import load_optional
 
 EXIT_USAGE, EXIT_LOAD, EXIT_ENGINE_MISSING, EXIT_FAULT, EXIT_BIND = 64, 65, 69, 70, 73
 
@@ -55,6 +56,7 @@ class Server:
         router = Router()
         self.door = Door(config.limits, config.timeouts, router.resolve)
         Inspection(self.host, self.door).add_routes(router)
+        Repository(self.host).add_routes(router)
         infer = InferEndpoint(self.host)
         router.model("/infer", post=infer)
         self._stop = asyncio.Event()
@@ -104,7 +106,7 @@ class Server:
 
     async def _load(self) -> bool:
         """Load every model; false when the server was asked to stop meanwhile."""
-        loads = [self.host.add(model) for model in self._config.models]
+        loads = [self.host.load(model) for model in self._config.models]
         stop = asyncio.ensure_future(self._stop.wait())
         everything = asyncio.gather(*loads)
         timeout_s = self._config.timeouts.startup_s
@@ -126,6 +128,7 @@ class Server:
             raise StartFailed(EXIT_ENGINE_MISSING, str(error)) from error
         except (EngineError, LoadFailed) as error:
             raise StartFailed(EXIT_LOAD, str(error)) from error
+        self.host.phase = "ready"
         return True
 
     def _asked_to_stop(self) -> None:
@@ -170,7 +173,7 @@ class Server:
 
 def grpc_listen() -> Callable[[ModelHost, str, int], Awaitable[Front]]:
     """The gRPC front's ``listen``; imported here alone, for its libraries are an extra."""
-    module = importlib.import_module("prometheus_ai_runtime.grpc.listening")
+    module = load_optional("prometheus_ai_runtime.grpc.listening")
     return cast(Callable[[ModelHost, str, int], Awaitable[Front]], module.listen)
 
 

@@ -47,12 +47,14 @@ class Batcher:
         self._jobs: SimpleQueue[list[Work] | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._wait_s = options.wait_ms_max / 1e3
+        self._inline_s_max = 0.0
         self._gather_until = 0.0
         self._gather_rows = 0
 
-    def open(self, call: EngineCall) -> None:
-        """Start taking work for a loaded model."""
+    def open(self, call: EngineCall, inline_us_max: float) -> None:
+        """Start taking work; batches expected to be shorter than the bound run on the event loop."""
         self._call = call
+        self._inline_s_max = inline_us_max / 1e6
 
     def submit(self, work: Work) -> None:
         """Queue work; raises Overloaded or Unavailable, and then the work was not taken."""
@@ -173,7 +175,7 @@ class Batcher:
         self.running = works
         rows = sum([w.rows for w in works])
         expected_s = self.curve.predict(rows)
-        if 0.0 < expected_s * 1e6 <= self.options.inline_us_max:
+        if 0.0 < expected_s <= self._inline_s_max:
             call = self._call
             assert call is not None, "a closed batcher starts nothing"
             self._settle(works, call.run(works))

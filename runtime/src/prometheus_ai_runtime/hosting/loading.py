@@ -1,6 +1,5 @@
 """From a model's configuration to a model that has answered: import, load, warm-up, self-check."""
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from time import perf_counter
@@ -15,6 +14,9 @@ from prometheus_ai_runtime.detect import detect
 from prometheus_ai_runtime.engines import load
 from prometheus_ai_runtime.engines.base import LoadedModel, LoadRequest
 from prometheus_ai_runtime.errors import RequestError
+from prometheus_ai_runtime.hosting.isolation import start_isolated
+from prometheus_ai_runtime.hosting.memory import resident_bytes
+from prometheus_ai_runtime.optional import load_optional
 from prometheus_ai_runtime.tensors.decode import decode
 from prometheus_ai_runtime.tensors.plan import Plan
 
@@ -26,13 +28,15 @@ _LIBRARIES = {
     "torch": "torch",
     "huggingface": "transformers",
 }
+_COMPILED = ("onnx", "sklearn", "xgboost", "lightgbm")
+_INLINE_US_MAX = 400.0
 _WARM_UP_S = 0.5
 _ROUNDS = 3
 _FREE_DIMENSION = 1
 
 
 class LoadFailed(Exception):
-    """The model was loaded but did not pass warm-up or self-check."""
+    """The model could not be loaded in time or in the room there is, or did not pass warm-up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,9 +47,17 @@ class Loaded:
     model: LoadedModel
     plan: Plan
     call: EngineCall
-    timings: tuple[tuple[int, float], ...]
+    inline_us_max: float
+    memory_bytes: int
+    timings: tuple[tuple[int, float], ...] = ()
     """Rows and seconds of each warm-up batch."""
-    warning: str | None = None
+    warnings: tuple[str, ...] = ()
+    kill: Callable[[], None] | None = None
+    """Ends the engine's own process, where it has one."""
+
+    def close(self) -> None:
+        """Free the model; may block."""
+        self.model.close()
 
 
 Progress = Callable[[str, float], None]
@@ -53,20 +65,17 @@ Progress = Callable[[str, float], None]
 
 
 def load_model(config: ModelConfig, threads: int, progress: Progress) -> Loaded:
-    """Load one model and run it once with the shapes of its signature.
+    """Load one model and run it with the shapes of its signature.
 
     Raises EngineError when it cannot be loaded and LoadFailed when it cannot answer.
     """
+    before = resident_bytes()
     began = perf_counter()
     progress("importing", 0.0)
     engine = config.engine or detect(config.path)
-    library = _LIBRARIES.get(engine)
-    if library is not None:
-        try:
-            importlib.import_module(library)
-        except ImportError:
-            # The engine itself says what is missing and how to install it.
-            library = None
+    isolated = config.isolation == "process"
+    if not isolated:
+        _import_library(engine)
     progress("loading", perf_counter() - began)
     began = perf_counter()
     request = LoadRequest(
@@ -77,20 +86,57 @@ def load_model(config: ModelConfig, threads: int, progress: Progress) -> Loaded:
         allow_pickle=config.allow_pickle,
         options=config.options,
     )
-    model = load(engine, request)
+    worker = start_isolated(engine, request) if isolated else None
+    model: LoadedModel = worker or load(engine, request)
     plan = Plan(model.signature, model.batchable)
     call = EngineCall(model, plan, config.batching.rows_max, dict(config.batching.pad))
     progress("warming", perf_counter() - began)
     began = perf_counter()
-    timings, warning = _warm_up(call, config)
+    try:
+        timings, warnings = _warm_up(call, config)
+    except LoadFailed:
+        model.close()
+        raise
     progress("ready", perf_counter() - began)
+    memory = resident_bytes(worker.pid) if worker else max(0, resident_bytes() - before)
     return Loaded(
-        engine=engine, model=model, plan=plan, call=call, timings=timings, warning=warning
+        engine=engine,
+        model=model,
+        plan=plan,
+        call=call,
+        inline_us_max=_inline_us_max(config, engine),
+        memory_bytes=memory,
+        timings=timings,
+        warnings=(*model.warnings, *warnings),
+        kill=worker.kill if worker else None,
     )
+
+
+def _inline_us_max(config: ModelConfig, engine: str) -> float:
+    # A call into another process, or into a user's Python, may hang; on the loop it would hang all.
+    if config.isolation == "process":
+        return 0.0
+    if config.batching.inline_us_max is not None:
+        return config.batching.inline_us_max
+    return _INLINE_US_MAX if engine in _COMPILED else 0.0
+
+
+def _import_library(engine: str) -> None:
+    """Import ahead of loading, so that both can be timed."""
+    library = _LIBRARIES.get(engine)
+    if library is None:
+        return
+    try:
+        load_optional(library)
+    except ImportError:
+        # The engine itself says what is missing and how to install it.
+        return
 
 
 class _Sample(Work):
     """Warm-up rows; nobody waits for the answer."""
+
+    __slots__ = ()
 
     def __init__(self, parts: list[Any], shapes: tuple[tuple[int, ...], ...], rows: int) -> None:
         self.parts = parts
@@ -99,32 +145,36 @@ class _Sample(Work):
         self.settled = False
 
 
-def _warm_up(
-    call: EngineCall, config: ModelConfig
-) -> tuple[tuple[tuple[int, float], ...], str | None]:
+Timings = tuple[tuple[int, float], ...]
+
+
+def _warm_up(call: EngineCall, config: ModelConfig) -> tuple[Timings, tuple[str, ...]]:
     sample = _declared_sample(call.plan, config.warm_up)
     if sample is not None:
-        return tuple(_run(call, sample, config) for _ in range(_ROUNDS)), None
+        runs = [_run(call, sample, config) for _ in range(_ROUNDS + 1)]
+        return tuple(runs[1:]), ()
     texts = any(p.spec.datatype == "BYTES" for p in call.plan.inputs)
+    try:
+        return _warm_up_with_zeros(call, config), ()
+    except LoadFailed as error:
+        # Made-up text or categories may be refused by a sound model.
+        if not texts:
+            raise
+        return (), (f"{error}; give `warm_up` a real request to check the model with",)
+
+
+def _warm_up_with_zeros(call: EngineCall, config: ModelConfig) -> Timings:
+    # The first call of all allocates; its time says nothing of the next.
+    _, spent_s = _run(call, _zeros(call.plan, 1), config)
     timings: list[tuple[int, float]] = []
-    spent_s = 0.0
     sizes = [1, call.rows_max] if call.plan.batched and call.rows_max > 1 else [1]
     for rows in sizes:
         for _ in range(_ROUNDS):
-            try:
-                if not timings:
-                    # The first call of all allocates; its time says nothing of the next.
-                    spent_s += _run(call, _zeros(call.plan, rows), config)[1]
-                timings.append(_run(call, _zeros(call.plan, rows), config))
-            except LoadFailed as error:
-                # Made-up text or categories may be refused by a sound model.
-                if texts:
-                    return (), f"{error}; give `warm_up` a real request to check the model with"
-                raise
-            spent_s += timings[-1][1]
             if spent_s > _WARM_UP_S:
-                return tuple(timings), None
-    return tuple(timings), None
+                return tuple(timings)
+            timings.append(_run(call, _zeros(call.plan, rows), config))
+            spent_s += timings[-1][1]
+    return tuple(timings)
 
 
 def _run(call: EngineCall, sample: _Sample, config: ModelConfig) -> tuple[int, float]:
@@ -162,8 +212,7 @@ def _zeros(plan: Plan, rows: int) -> _Sample:
         count = rows if plan.batched else 1
         for n in shape:
             count *= n
-        parts.append(
-            [b""] * count if spec.datatype == "BYTES" else bytes(count * spec_plan.item_bytes)
-        )
+        is_text = spec.datatype == "BYTES"
+        parts.append([b""] * count if is_text else bytes(count * spec_plan.item_bytes))
         shapes.append(shape)
     return _Sample(parts, tuple(shapes), rows)

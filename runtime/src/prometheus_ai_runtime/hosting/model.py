@@ -1,45 +1,64 @@
 """One hosted model: its configuration, queue, statistics and state."""
 
-import os
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from prometheus_ai_runtime.batching.batcher import Batcher
 from prometheus_ai_runtime.batching.costs import COSTS
 from prometheus_ai_runtime.batching.stats import ModelStats
 from prometheus_ai_runtime.batching.work import Work
 from prometheus_ai_runtime.config import ModelConfig
-from prometheus_ai_runtime.errors import Unavailable
+from prometheus_ai_runtime.errors import Overloaded, RequestError, Unavailable
 from prometheus_ai_runtime.hosting.loading import Loaded
 from prometheus_ai_runtime.signature import TensorSpec
 from prometheus_ai_runtime.tensors.plan import Plan
 from prometheus_ai_runtime.watch.cgroup import Throttling
 
 _MISSING_IS_NAN = ("xgboost", "lightgbm")
+_HELD_MAX = 1024
+
+
+class Standby(RequestError):
+    """The model is being brought back; ``hold`` a request to go on when it is there."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str, model: "HostedModel") -> None:
+        super().__init__(message, retry_after_s=1)
+        self._model = model
+
+    def hold(self, resume: Callable[[], None]) -> None:
+        """Call ``resume`` when the model is back or has failed; raises Overloaded when too many wait."""
+        held = self._model.held
+        if len(held) >= _HELD_MAX:
+            self._model.stats.rejected += 1
+            raise Overloaded(f"{len(held)} requests wait for the model", retry_after_s=1)
+        held.append(resume)
 
 
 class HostedModel:
     """A model under one name and version; lives on the event loop."""
 
-    def __init__(self, config: ModelConfig, throttling: Throttling, non_finite: str) -> None:
+    def __init__(
+        self, config: ModelConfig, throttling: Throttling, non_finite: str, stats: ModelStats
+    ) -> None:
         self.config = config
-        self.stats = ModelStats()
+        self.stats = stats
         self.throttling = throttling
         self.batcher = Batcher(config.label, config.batching, self.stats, throttling)
         self.state = "loading"
-        """``loading``, ``ready``, ``failed`` or ``unloaded``."""
+        """``loading``, ``ready``, ``failed``, ``evicted``, ``returning`` or ``unloaded``."""
         self.reason = "the model is being loaded"
         self.phases_s: dict[str, float] = {}
         self.loaded: Loaded | None = None
         self.finite_only = non_finite != "allow"
-        self._non_finite = non_finite
-        self._cost = COSTS[config.batching.cost]
+        self.last_used = 0.0
+        self.memory_bytes = config.memory_bytes or 0
+        self.held: list[Callable[[], None]] = []
         self.memo: dict[str, Any] = {}
         """What the protocol fronts keep for as long as this model is hosted."""
-        self.last_used = 0.0
-
-    def cost_of(self, work: Work) -> int:
-        """What one row of this work costs, in the units of the declared cost function."""
-        return 1 if self._cost is None else self._cost(work)
+        self._non_finite = non_finite
+        self._cost = COSTS[config.batching.cost]
 
     @property
     def ready(self) -> bool:
@@ -47,22 +66,52 @@ class HostedModel:
         return self.state == "ready"
 
     @property
+    def pinned(self) -> bool:
+        """Whether it is never evicted."""
+        return self.config.pinned
+
+    @property
     def plan(self) -> Plan:
         """The loaded model's plan; raises Unavailable before there is one."""
-        if self.loaded is None:
-            raise Unavailable(f"model `{self.config.label}` is not ready: {self.reason}")
-        return self.loaded.plan
+        return self._present().plan
+
+    def cost_of(self, work: Work) -> int:
+        """What one row of this work costs, in the units of the declared cost function."""
+        return 1 if self._cost is None else self._cost(work)
+
+    def refuse(self) -> NoReturn:
+        """Raise what a request for this model gets while it does not serve."""
+        message = f"model `{self.config.label}` is not ready: {self.reason}"
+        if self.state == "returning":
+            raise Standby(message, self)
+        self.stats.rejected += 1
+        raise Unavailable(message, retry_after_s=1)
 
     def open(self, loaded: Loaded) -> None:
         """Start serving a loaded model."""
         self.loaded = loaded
         if self._non_finite == "engine":
             self.finite_only = loaded.engine not in _MISSING_IS_NAN
+        if self.config.memory_bytes is None:
+            self.memory_bytes = loaded.memory_bytes
         for rows, seconds in loaded.timings:
             self.batcher.curve.observe(rows, seconds)
-        self.batcher.open(loaded.call)
+        self.batcher.open(loaded.call, loaded.inline_us_max)
         self.state = "ready"
         self.reason = ""
+
+    def release_held(self) -> None:
+        """Let held requests go on, to be served or refused."""
+        held, self.held = self.held, []
+        for resume in held:
+            resume()
+
+    def kill_engine(self) -> bool:
+        """End the engine's own process, where it has one; its calls then fail."""
+        if self.loaded is None or self.loaded.kill is None:
+            return False
+        self.loaded.kill()
+        return True
 
     def close(self, state: str, reason: str) -> Loaded | None:
         """Stop serving; gives what was loaded, for its owner to close off the loop."""
@@ -74,9 +123,7 @@ class HostedModel:
 
     def metadata(self, versions: list[str]) -> dict[str, Any]:
         """The protocol's model metadata."""
-        loaded = self.loaded
-        if loaded is None:
-            raise Unavailable(f"model `{self.config.label}` is not ready: {self.reason}")
+        loaded = self._present()
         signature = loaded.plan.signature
         return {
             "name": self.config.name,
@@ -92,16 +139,70 @@ class HostedModel:
 
     def profile(self) -> dict[str, Any]:
         """What was learned about the model's cost."""
+        options = self.config.batching
+        curve = self.batcher.curve
+        bound_ms = options.latency_ms_max
         return {
             "name": self.config.name,
             "version": self.config.version,
-            "rows_max": self.config.batching.rows_max,
-            "latency_ms_max": self.config.batching.latency_ms_max,
+            "rows_max": options.rows_max,
+            "latency_ms_max": bound_ms,
+            "rows_within_latency": (
+                None if bound_ms is None else curve.rows_within(bound_ms / 1e3, options.rows_max)
+            ),
             "drain_rows_per_s": round(self.stats.drain_rate(), 3),
-            "curve": self.batcher.curve.as_json(),
-            "pid": os.getpid(),
+            "memory_bytes": self.memory_bytes,
+            "phases_s": {k: round(v, 6) for k, v in self.phases_s.items()},
+            "curve": curve.as_json(),
         }
+
+    def triton_config(self) -> dict[str, Any]:
+        """Triton's model configuration, as far as it has a meaning here."""
+        loaded = self._present()
+        skipped = 1 if loaded.plan.batched else 0
+        signature = loaded.plan.signature
+        return {
+            "name": self.config.name,
+            "platform": f"prometheus_{loaded.engine}",
+            "backend": loaded.engine,
+            "max_batch_size": self.config.batching.rows_max if loaded.plan.batched else 0,
+            "input": [_configured(t, skipped) for t in signature.inputs],
+            "output": [_configured(t, skipped) for t in signature.outputs],
+        }
+
+    def statistics(self) -> dict[str, Any]:
+        """The statistics extension's numbers; durations in nanoseconds."""
+        stats = self.stats
+        for histogram in (stats.request_seconds, stats.queue_seconds, stats.compute_seconds):
+            histogram.fold()
+        failed = stats.client_error + stats.server_error + stats.rejected + stats.cancelled
+        return {
+            "name": self.config.name,
+            "version": self.config.version,
+            "inference_count": stats.rows,
+            "execution_count": stats.batches,
+            "inference_stats": {
+                "success": _duration(stats.ok, stats.request_seconds.sum),
+                "fail": _duration(failed, 0.0),
+                "queue": _duration(stats.queue_seconds.count, stats.queue_seconds.sum),
+                "compute_infer": _duration(stats.batches, stats.compute_seconds.sum),
+            },
+        }
+
+    def _present(self) -> Loaded:
+        if self.loaded is None:
+            self.refuse()
+        return self.loaded
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
+
+
+def _configured(spec: TensorSpec, skipped: int) -> dict[str, Any]:
+    kind = "TYPE_STRING" if spec.datatype == "BYTES" else f"TYPE_{spec.datatype}"
+    return {"name": spec.name, "data_type": kind, "dims": list(spec.shape[skipped:])}
+
+
+def _duration(count: int, seconds: float) -> dict[str, int]:
+    return {"count": count, "ns": int(seconds * 1e9)}

@@ -4,6 +4,7 @@ from typing import Protocol
 
 from prometheus_ai_runtime.config import Limits, Timeouts
 from prometheus_ai_runtime.errors import RequestError
+from prometheus_ai_runtime.hosting.model import Standby
 from prometheus_ai_runtime.http.answers import error_body
 from prometheus_ai_runtime.http.exchange import Exchange
 from prometheus_ai_runtime.http.head import Head, HeadCache
@@ -88,8 +89,28 @@ class Door:
         try:
             if not head.plain:
                 prepare(exchange, self.limits.request_bytes_max)
+        except RequestError as error:
+            exchange.refuse(error)
+            return
+        self._run(exchange)
+
+    def _hold(self, exchange: Exchange, standby: Standby) -> None:
+        def resume() -> None:
+            if not exchange.answered:
+                self._run(exchange)
+
+        try:
+            standby.hold(resume)
+        except RequestError as error:
+            exchange.refuse(error)
+
+    def _run(self, exchange: Exchange) -> None:
+        head = exchange.head
+        try:
             assert head.handler is not None, "the resolver sets a handler for every path"
             head.handler(exchange)
+        except Standby as standby:
+            self._hold(exchange, standby)
         except RequestError as error:
             exchange.refuse(error)
         except Exception as fault:  # noqa: BLE001 - one request must not end the connection

@@ -45,6 +45,9 @@ class Inspection:
         router.model("", get=self.model)
         router.model("/ready", get=self.model_ready)
         router.model("/profile", get=self.profile)
+        router.model("/config", get=self.config)
+        router.model("/stats", get=self.statistics)
+        router.fixed("/v2/models/stats", get=self.all_statistics)
 
     def server(self, exchange: Exchange) -> None:
         """Server metadata."""
@@ -84,6 +87,21 @@ class Inspection:
         """The learned latency curve of one model."""
         head = exchange.head
         _json(exchange, self._host.find(head.model, head.version).profile())
+
+    def config(self, exchange: Exchange) -> None:
+        """The part of Triton's model configuration that means something here."""
+        head = exchange.head
+        _json(exchange, self._host.find(head.model, head.version).triton_config())
+
+    def statistics(self, exchange: Exchange) -> None:
+        """The statistics extension, for one model."""
+        head = exchange.head
+        model = self._host.find(head.model, head.version)
+        _json(exchange, {"model_stats": [model.statistics()]})
+
+    def all_statistics(self, exchange: Exchange) -> None:
+        """The statistics extension, for every model."""
+        _json(exchange, {"model_stats": [m.statistics() for m in self._host]})
 
     def metrics(self, exchange: Exchange) -> None:
         """Prometheus text."""

@@ -1,0 +1,31 @@
+"""The KServe client, unchanged, in its own environment (made by ``setup.sh`` beside this file)."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+JUDGE = HERE.parents[2] / ".tools" / "judges" / "kserve" / "bin" / "python"
+
+
+@pytest.mark.skipif(not JUDGE.exists(), reason=f"run {HERE / 'setup.sh'} for the KServe judge")
+def test_the_kserve_client_is_answered(serve: Any, iris_onnx: Path) -> None:
+    running = serve(f"iris={iris_onnx}")
+    judged = subprocess.run(
+        [str(JUDGE), str(HERE / "kserve_client.py"), running.url],
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    assert judged.returncode == 0, judged.stderr.decode()
+    seen = json.loads(judged.stdout.splitlines()[-1])
+    assert seen["live"]
+    assert seen["ready"]
+    assert seen["model_ready"]
+    for form in ("binary=False", "binary=True"):
+        assert seen[form]["id"] == "ask-1"
+        assert seen[form]["label"] == [0, 2]
+        assert len(seen[form]["probabilities"]) == 2
