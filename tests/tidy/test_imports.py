@@ -7,9 +7,8 @@ from tests.tidy.tree import Tree, report
 # Each place that loads a module by name, and why it may.
 LOADERS = {
     "prometheus_ai.cli": "commands are loaded when they are named, so that --help is quick",
-    "prometheus_ai_runtime.engines": "an engine's library is an extra and may be absent",
-    "prometheus_ai_runtime.hosting.loading": "importing the library is a phase of its own, timed",
-    "prometheus_ai_runtime.serve": "gRPC is an extra and may be absent",
+    "prometheus_ai_runtime.engines": "an engine's module is chosen by the spec",
+    "prometheus_ai_runtime.optional": "libraries and protocol fronts are extras and may be absent",
 }
 
 # Files that a tool runs by loading them.

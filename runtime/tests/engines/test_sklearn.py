@@ -1,5 +1,6 @@
 """scikit-learn models of every kind, saved with skops and as pickles."""
 
+import io
 import json
 import pickle
 import zipfile
@@ -201,7 +202,7 @@ def test_a_forged_tree_that_points_outside_itself_is_refused(
     for name, content in members.items():
         if not name.endswith(".npy"):
             continue
-        array = np.load(_file(content), allow_pickle=False)
+        array = np.load(io.BytesIO(content), allow_pickle=False)
         if array.dtype.names and "left_child" in array.dtype.names:
             array = array.copy()
             array["left_child"][0] = 10**9
@@ -215,14 +216,8 @@ def test_a_forged_tree_that_points_outside_itself_is_refused(
         loaded(path)
 
 
-def _file(content: bytes) -> Any:
-    import io  # noqa: PLC0415
-
-    return io.BytesIO(content)
-
-
 def _npy(array: Any) -> Any:
-    target = _file(b"")
+    target = io.BytesIO()
     np.save(target, array)
     return target.getvalue()
 
