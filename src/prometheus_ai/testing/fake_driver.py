@@ -73,7 +73,7 @@ class FakeDriver:
         self._capabilities = capabilities or Capabilities(
             cpu_limit=True, memory_limit=True, cpus_total=1024, memory_bytes_total=2**40
         )
-        self._on_change = on_change or (lambda: None)
+        self.on_change = on_change or (lambda: None)
 
     def capabilities(self) -> Capabilities:
         """Return what it was made with."""
@@ -269,4 +269,4 @@ class FakeDriver:
             raise self.failures[call]
 
     def _changed(self) -> None:
-        self._on_change()
+        self.on_change()

@@ -57,7 +57,8 @@ class LocalDriver:
         self._replicas: dict[str, Replica] = {}
         self._seen_mtime_ns = -1
         self._closed = threading.Event()
-        self._prober = Prober(on_change or (lambda: None))
+        self.on_change = on_change or (lambda: None)
+        self._prober = Prober(self._changed)
         self._adopt(first_look_s=FIRST_LOOK_TIMEOUT_S)
 
     def capabilities(self) -> Capabilities:
@@ -184,6 +185,9 @@ class LocalDriver:
         """End the driver's thread; replicas go on."""
         self._closed.set()
         self._prober.close()
+
+    def _changed(self) -> None:
+        self.on_change()
 
     def _adopt(self, first_look_s: float = 0.0) -> None:
         """Take up the folders that this driver does not know yet."""
