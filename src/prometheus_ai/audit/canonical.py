@@ -21,7 +21,7 @@ INTEGER_MAX = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly; beyond it the digits are written as text."""
 
 _SECRET_NAMES = re.compile(
-    r"(^|[_-])(password|passwd|secret|secret_hash|api_?key|private_key|access_key|authorization)$",
+    r"(^|[_-])(password|passwd|secret|secret_hash|api[_-]?key|private[_-]key|access[_-]key|authorization)$",
     re.IGNORECASE,
 )
 _URL_USER = re.compile(r"(?<=://)[^/\s?#]*@")
