@@ -2,14 +2,15 @@
 
 import json
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from prometheus_ai.adapters.artefacts.filesystem import FilesystemArtefactStore
+from prometheus_ai.adapters.artefacts.filesystem.store import FilesystemArtefactStore
 from prometheus_ai.adapters.drivers.local.driver import LocalDriver
-from prometheus_ai.adapters.environments.uv import UvEnvironments
+from prometheus_ai.adapters.environments.uv.environments import UvEnvironments
 from prometheus_ai.adapters.inspectors.runtime import RuntimeInspector
 from prometheus_ai.adapters.stores.home_lock import HomeLock
 from prometheus_ai.adapters.stores.sql import SqlStore
@@ -70,12 +71,13 @@ def open_control_plane(settings: Settings) -> RunningControlPlane:
 
 def _plane(settings: Settings, store: SqlStore, resources: ExitStack) -> Plane:
     environments = UvEnvironments(settings.environments, index_url=settings.index_url)
-    driver = LocalDriver(settings.replicas, environments)
+    wake = threading.Event()
+    driver = LocalDriver(settings.replicas, environments, on_change=wake.set)
     resources.callback(driver.close)
     workers = ThreadPoolExecutor(max_workers=WORKERS_MAX, thread_name_prefix="work")
     resources.callback(workers.shutdown, wait=False, cancel_futures=True)
     gateway = gateway_client(settings)
-    plane = Plane(
+    return Plane(
         store=store,
         artefacts=FilesystemArtefactStore(settings.artefacts),
         drivers={"local": driver},
@@ -87,9 +89,8 @@ def _plane(settings: Settings, store: SqlStore, resources: ExitStack) -> Plane:
         workers=workers,
         gateway_url=settings.gateway_url,
         checkpoint_path=settings.database.parent / "audit-checkpoint.json",
+        wake=wake,
     )
-    driver.on_change = plane.wake.set
-    return plane
 
 
 def _make_home(settings: Settings) -> None:

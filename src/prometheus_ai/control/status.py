@@ -39,6 +39,7 @@ class _Facts:
     """Phases of each backend's releases."""
     records: dict[str, list[ReplicaRecord]]
     windows: dict[_Key, Window]
+    by_backend: dict[str, list[Window]]
     restarts: Counter[_Key]
     seen: Sight
     gateway_url: str
@@ -130,7 +131,11 @@ def _facts(plane: Plane, reading: Reading, only: str | None) -> _Facts:
     phases: dict[str, set[ReleasePhase]] = defaultdict(set)
     for state in states:
         phases[state.backend].add(state.phase)
+    by_backend: dict[str, list[Window]] = defaultdict(list)
+    for window in merged:
+        by_backend[window.backend].append(window)
     return _Facts(
+        by_backend=by_backend,
         states={(state.backend, state.version): state for state in states},
         phases=phases,
         records=records,
@@ -150,7 +155,6 @@ def _summary(backend: Backend, facts: _Facts) -> BackendSummary:
     )
     records = facts.records.get(backend.name, [])
     ready = sum(1 for r in records if r.version in routed and _is_ready(r, facts))
-    windows = [facts.windows[key] for v in routed if (key := (backend.name, v)) in facts.windows]
     return BackendSummary(
         name=backend.name,
         state=_state(backend, facts, ready, wanted),
@@ -159,7 +163,7 @@ def _summary(backend: Backend, facts: _Facts) -> BackendSummary:
         weights_wanted=in_percent(backend.wanted),
         replicas_ready=ready,
         replicas_wanted=wanted,
-        traffic=_traffic(windows),
+        traffic=_traffic(facts.by_backend.get(backend.name, [])),
         url=f"{facts.gateway_url}/v2/models/{backend.name}/infer",
     )
 
