@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from prometheus_ai_runtime.engines.base import EngineError, UnsafeFormat
+from prometheus_ai_runtime.engines.torch_files import export_dangers, script_dangers
 from prometheus_ai_runtime.signature import Signature, TensorSpec
-from prometheus_ai_runtime.torch_files import export_dangers, script_dangers
 
 Loader = Callable[..., Any]
 

@@ -15,8 +15,8 @@ from prometheus_ai_runtime.engines.agreement import (
 )
 from prometheus_ai_runtime.engines.base import EngineError, LoadRequest, Tensors
 from prometheus_ai_runtime.engines.library import require, require_cpu
+from prometheus_ai_runtime.engines.sklearn_files import parts, read_estimator
 from prometheus_ai_runtime.signature import Signature, TensorSpec
-from prometheus_ai_runtime.sklearn_files import parts, read_estimator
 
 OPTIONS = frozenset({"trusted", "version_mismatch"})
 

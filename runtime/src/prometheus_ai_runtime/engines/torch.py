@@ -14,8 +14,8 @@ from prometheus_ai_runtime.detect import recognise
 from prometheus_ai_runtime.engines.agreement import agree, rows_are_free
 from prometheus_ai_runtime.engines.base import EngineError, LoadRequest, Tensors, UnsafeFormat
 from prometheus_ai_runtime.engines.library import cuda_index, require
+from prometheus_ai_runtime.engines.torch_files import export_dangers, export_samples, script_dangers
 from prometheus_ai_runtime.signature import Signature, TensorSpec
-from prometheus_ai_runtime.torch_files import export_dangers, export_samples, script_dangers
 
 OPTIONS: frozenset[str] = frozenset()
 

@@ -11,8 +11,8 @@ import orjson
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.exchange import Exchange
+from prometheus_ai_runtime.http.exposition import Series, as_json, as_text, resident_bytes
 from prometheus_ai_runtime.http.router import Router
-from prometheus_ai_runtime.watch.exposition import Series, as_json, as_text, resident_bytes
 
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 _EXTENSIONS = ["binary_tensor_data", "model_repository", "schedule_policy", "statistics"]
