@@ -49,7 +49,7 @@ class FakeArtefactStore:
             raise self.failure
         with self._lock:
             for name, digest in files.items():
-                if not _is_inside(name):
+                if not _is_inside(name) or _is_folder_of(name, files):
                     raise InvalidInput(f"{name!r} is not a plain path inside a tree")
                 if digest not in self._blobs:
                     raise InvalidInput(f"{name}: {digest} is not stored")
@@ -129,4 +129,9 @@ def _digest(content: bytes) -> str:
 
 def _is_inside(name: str) -> bool:
     path = PurePosixPath(name)
-    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts
+    is_plain = path.as_posix() == name and bool(path.parts)
+    return is_plain and not path.is_absolute() and ".." not in path.parts
+
+
+def _is_folder_of(name: str, files: Mapping[str, str]) -> bool:
+    return any(other.startswith(f"{name}/") for other in files)

@@ -4,9 +4,10 @@ import os
 import select
 import signal
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
-SHIM = Path(__file__).with_name("shim.py")
+SHIM = "prometheus_ai.adapters.drivers.local.shim"
 START_TIMEOUT_S = 10.0
 STARTED = b"started"
 _LOCK_FD = 3
@@ -22,7 +23,10 @@ def spawn_shim(folder: Path, lock: int) -> int:
     """
     said_read, said_write = os.pipe2(os.O_CLOEXEC)
     errors = folder / "shim.err"
-    argv = [sys.executable, "-I", "-S", str(SHIM), str(folder), str(_LOCK_FD)]
+    shim = find_spec(SHIM)
+    assert shim is not None
+    assert shim.origin is not None
+    argv = [sys.executable, "-I", "-S", shim.origin, str(folder), str(_LOCK_FD)]
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     try:
         pid = os.posix_spawn(
