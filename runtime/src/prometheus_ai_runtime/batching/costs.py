@@ -10,7 +10,7 @@ Cost = Callable[[Work], int]
 
 def elements(work: Work) -> int:
     """Values in a row, over all inputs: pixels of an image, tokens of a sequence of token ids."""
-    return sum([prod(shape) for shape in work.shape_key])
+    return sum([prod(shape) for shape in work.row_shapes])
 
 
 def raw_bytes(work: Work) -> int:

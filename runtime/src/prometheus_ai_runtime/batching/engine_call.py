@@ -19,15 +19,12 @@ Segment = tuple[Sequence[Work], BatchResult | RequestError]
 class EngineCall:
     """A loaded model with what is needed to call it with requests' raw rows."""
 
-    __slots__ = ("_dtypes", "_pad", "_single", "model", "plan", "rows_max")
+    __slots__ = ("_dtypes", "model", "plan", "rows_max")
 
-    def __init__(
-        self, model: LoadedModel, plan: Plan, rows_max: int, pad: dict[str, float]
-    ) -> None:
+    def __init__(self, model: LoadedModel, plan: Plan, rows_max: int) -> None:
         self.model = model
         self.plan = plan
         self.rows_max = rows_max
-        self._pad = pad
         self._dtypes = [NUMPY_DTYPES[s.datatype] for s in plan.signature.outputs]
 
     def run(self, works: Sequence[Work]) -> list[Segment]:
@@ -80,7 +77,9 @@ class EngineCall:
 
     def _input(self, plan: InputPlan, works: Sequence[Work], rows: int) -> NDArray[Any]:
         index = plan.index
-        shape = works[0].shape_key[index]
+        shape = works[0].row_shapes[index]
+        if index in self.plan.padded and len(works) > 1:
+            return _padded_input(plan, works, rows, self.plan.padded[index])
         if self.plan.batched:
             shape = (rows, *shape)
         if plan.spec.datatype == "BYTES":
@@ -91,10 +90,27 @@ class EngineCall:
             raw: Any = works[0].parts[index]
         else:
             raw = bytearray().join([w.parts[index] for w in works])  # type: ignore[misc]
-        if plan.spec.datatype == "BF16":
-            wide = np.frombuffer(raw, "<u2").astype("<u4") << 16
-            return wide.view("<f4").reshape(shape)
-        return np.frombuffer(raw, plan.dtype).reshape(shape)
+        return _numbers(plan, raw, shape)
+
+
+def _numbers(plan: InputPlan, raw: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    if plan.spec.datatype == "BF16":
+        wide = np.frombuffer(raw, "<u2").astype("<u4") << 16
+        return wide.view("<f4").reshape(shape)
+    return np.frombuffer(raw, plan.dtype).reshape(shape)
+
+
+def _padded_input(plan: InputPlan, works: Sequence[Work], rows: int, fill: float) -> NDArray[Any]:
+    """Rows of unequal shape, each filled up at its ends to the longest."""
+    shapes = [w.row_shapes[plan.index] for w in works]
+    longest = tuple(max(sizes) for sizes in zip(*shapes, strict=True))
+    batch = np.full((rows, *longest), fill, dtype=plan.dtype)
+    first = 0
+    for work, shape in zip(works, shapes, strict=True):
+        own = _numbers(plan, work.parts[plan.index], (work.rows, *shape))
+        batch[(slice(first, first + work.rows), *(slice(0, n) for n in shape))] = own
+        first += work.rows
+    return batch
 
 
 def failure_of(error: Exception) -> RequestError:

@@ -65,6 +65,7 @@ class Work:
         "deadline",
         "parts",
         "priority",
+        "row_shapes",
         "rows",
         "settled",
         "shape_key",
@@ -74,7 +75,10 @@ class Work:
 
     rows: int
     parts: list[Part]
+    row_shapes: ShapeKey
+    """The shape of one row of each input, in the signature's order."""
     shape_key: ShapeKey
+    """Work with equal keys may share a batch: ``row_shapes``, but for what padding makes equal."""
     arrived: float
     deadline: float
     priority: int

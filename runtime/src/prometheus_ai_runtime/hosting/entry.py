@@ -1,7 +1,7 @@
 """How a protocol front hands a request's rows to a model, and what the server asks of a front.
 
-A front decodes a request into a ``Work`` of its own class: ``rows``, ``parts``, ``shape_key`` (from
-``tensors.decode`` or ``tensors.plan``), ``priority`` (0 first, 5 usual, 9 last) and ``tenant`` set.
+A front decodes a request into a ``Work`` of its own class: ``rows``, ``parts``, ``row_shapes``
+(from ``tensors.decode``), ``priority`` (0 first, 5 usual, 9 last) and ``tenant`` set.
 It calls ``ModelHost.serving`` to find the model and ``enter`` to queue the work.
 ``Work.complete`` or ``Work.fail`` is then called once, on the event loop, unless the front calls
 ``model.batcher.cancel`` because its client went away.
@@ -30,6 +30,7 @@ def enter(work: Work, model: HostedModel, received: float, timeout_s: float) -> 
     work.arrived = received
     work.deadline = received + timeout_s
     work.settled = False
+    work.shape_key = model.plan.grouping(work.row_shapes)
     work.cost = model.cost_of(work)
     work.throttled_from_us = model.throttling.total_us
     model.batcher.submit(work)

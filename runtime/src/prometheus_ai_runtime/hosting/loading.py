@@ -18,7 +18,7 @@ from prometheus_ai_runtime.hosting.isolation import start_isolated
 from prometheus_ai_runtime.hosting.memory import resident_bytes
 from prometheus_ai_runtime.optional import load_optional
 from prometheus_ai_runtime.tensors.decode import decode
-from prometheus_ai_runtime.tensors.plan import Plan
+from prometheus_ai_runtime.tensors.plan import PaddingImpossible, Plan
 
 _LIBRARIES = {
     "onnx": "onnxruntime",
@@ -88,8 +88,12 @@ def load_model(config: ModelConfig, threads: int, progress: Progress) -> Loaded:
     )
     worker = start_isolated(engine, request) if isolated else None
     model: LoadedModel = worker or load(engine, request)
-    plan = Plan(model.signature, model.batchable)
-    call = EngineCall(model, plan, config.batching.rows_max, dict(config.batching.pad))
+    try:
+        plan = Plan(model.signature, model.batchable, config.batching.pad)
+    except PaddingImpossible as error:
+        model.close()
+        raise LoadFailed(f"model {config.label}: {error}") from None
+    call = EngineCall(model, plan, config.batching.rows_max)
     progress("warming", perf_counter() - began)
     began = perf_counter()
     try:
@@ -140,7 +144,7 @@ class _Sample(Work):
 
     def __init__(self, parts: list[Any], shapes: tuple[tuple[int, ...], ...], rows: int) -> None:
         self.parts = parts
-        self.shape_key = shapes
+        self.row_shapes = self.shape_key = shapes
         self.rows = rows
         self.settled = False
 
@@ -199,7 +203,7 @@ def _declared_sample(plan: Plan, body: Mapping[str, Any] | None) -> _Sample | No
         decoded = decode(plan, orjson.dumps(dict(body)), None, False)
     except RequestError as error:
         raise LoadFailed(f"`warm_up` is not a request that the model takes: {error}") from None
-    return _Sample(decoded.parts, decoded.shape_key, decoded.rows)
+    return _Sample(decoded.parts, decoded.row_shapes, decoded.rows)
 
 
 def _zeros(plan: Plan, rows: int) -> _Sample:

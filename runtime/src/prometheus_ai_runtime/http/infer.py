@@ -48,7 +48,7 @@ class InferEndpoint:
             raise
         exchange.rows = decoded.rows
         exchange.parts = decoded.parts
-        exchange.shape_key = decoded.shape_key
+        exchange.row_shapes = decoded.row_shapes
         responder = model.memo.get("infer")
         if responder is None:
             responder = model.memo["infer"] = InferResponder(model)

@@ -35,7 +35,7 @@ class Decoded:
 
     rows: int
     parts: list[Part]
-    shape_key: ShapeKey
+    row_shapes: ShapeKey
     id: str | None = None
     wanted: list[WantedOutput] | None = None
     """None means every output as JSON."""

@@ -2,8 +2,9 @@
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -134,15 +135,62 @@ class InputPlan:
 class Plan:
     """All inputs and outputs of one loaded model."""
 
-    __slots__ = ("batched", "fixed_key", "inputs", "inputs_by_name", "output_index", "signature")
+    __slots__ = (
+        "batched",
+        "fixed_key",
+        "inputs",
+        "inputs_by_name",
+        "output_index",
+        "padded",
+        "signature",
+    )
 
-    def __init__(self, signature: Signature, batched: bool) -> None:
+    def __init__(
+        self, signature: Signature, batched: bool, pad: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
         self.signature = signature
         self.batched = batched
+        self.padded = _padded(signature, batched, pad)
+        """By input position: the value that fills rows up to the longest of their batch."""
         self.inputs = tuple(InputPlan(s, i, batched) for i, s in enumerate(signature.inputs))
         self.inputs_by_name = {p.spec.name: p for p in self.inputs}
         self.output_index = {s.name: i for i, s in enumerate(signature.outputs)}
-        fixed = all(p.fixed for p in self.inputs)
+        fixed = not self.padded and all(p.fixed for p in self.inputs)
         self.fixed_key: ShapeKey | None = (
             tuple(s.shape[1:] for s in signature.inputs) if fixed else None
         )
+
+    def grouping(self, row_shapes: ShapeKey) -> ShapeKey:
+        """The key under which rows may share a batch."""
+        if not self.padded:
+            return row_shapes
+        return tuple(
+            self.signature.inputs[i].shape[1:] if i in self.padded else shape
+            for i, shape in enumerate(row_shapes)
+        )
+
+
+class PaddingImpossible(Exception):
+    """The declared padding cannot be done for this model."""
+
+
+def _padded(signature: Signature, batched: bool, pad: Mapping[str, float]) -> dict[int, float]:
+    if not pad:
+        return {}
+    if not batched:
+        raise PaddingImpossible("`batching.pad` needs a model whose rows may share a call")
+    names = [t.name for t in signature.inputs]
+    for name in pad:
+        if name not in names:
+            known = ", ".join(names)
+            raise PaddingImpossible(f"`batching.pad` names `{name}`; the model takes: {known}")
+        if signature.inputs[names.index(name)].datatype == "BYTES":
+            raise PaddingImpossible(f"`batching.pad`: `{name}` is BYTES and cannot be padded")
+    for output in signature.outputs:
+        if any(n < 0 for n in output.shape[1:]):
+            # Its size would depend on what else was in the batch.
+            raise PaddingImpossible(
+                f"`batching.pad` would reach output `{output.name}`, whose rows have a free size; "
+                "pad only models whose outputs have a fixed shape a row"
+            )
+    return {names.index(name): value for name, value in pad.items()}
