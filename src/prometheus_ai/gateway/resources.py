@@ -3,32 +3,35 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from prometheus_ai.domain.route import RouteTable
+from prometheus_ai.domain.route import BackendRoute, RoutedRelease, RouteTable
 from prometheus_ai.gateway.bootstrap import bootstrap
 from prometheus_ai.gateway.clusters import cluster, release_of_cluster
 from prometheus_ai.gateway.listener import ListenerOptions, listener
-from prometheus_ai.gateway.routes import route_configuration
+from prometheus_ai.gateway.routes import everything_else, route_configuration, virtual_host
 
 Files = Mapping[str, bytes]
 """Content by file name: ``bootstrap.json``, ``cds.json``, ``lds.json``, ``rds.json``."""
 
 _VERSION_CHARS = 16
+_KEPT = 8192
 
 
 def render(table: RouteTable, options: ListenerOptions) -> Files:
     """Return every file for a table; equal tables give equal bytes."""
+    backends = sorted(table.backends, key=lambda route: route.backend)
     clusters = [
-        cluster(route.backend, release)
-        for route in sorted(table.backends, key=lambda route: route.backend)
-        for release in route.releases
+        _cluster(route.backend, release) for route in backends for release in route.releases
     ]
+    hosts = [_text(everything_else(backends)), *map(_virtual_host, backends)]
+    head = _text(route_configuration()).removesuffix("}")
     return {
         "bootstrap.json": json.dumps(bootstrap(), indent=1).encode(),
         "cds.json": _response(clusters),
-        "rds.json": _response([route_configuration(table)]),
-        "lds.json": _response([listener(options)]),
+        "rds.json": _response([f'{head},"virtual_hosts":[{",".join(hosts)}]}}']),
+        "lds.json": _response([_text(listener(options))]),
     }
 
 
@@ -46,7 +49,8 @@ def steps(current: Files, wanted: Files) -> Sequence[Files]:
         before[name] if name in before and not _can_answer(found) else found
         for name, found in after.items()
     ]
-    widened = wanted["cds.json"] if both == list(after.values()) else _response(both)
+    unchanged = both == list(after.values())
+    widened = wanted["cds.json"] if unchanged else _response([_text(found) for found in both])
     return _changes(
         current,
         (
@@ -89,6 +93,17 @@ def node_id(files: Files) -> str:
     return found
 
 
+# A change touches few of many backends, so the text of the others is kept. See decision 0004.
+@lru_cache(maxsize=_KEPT)
+def _cluster(backend: str, release: RoutedRelease) -> str:
+    return _text(cluster(backend, release))
+
+
+@lru_cache(maxsize=_KEPT)
+def _virtual_host(route: BackendRoute) -> str:
+    return _text(virtual_host(route))
+
+
 def _can_answer(found: dict[str, Any]) -> bool:
     return bool(found["load_assignment"]["endpoints"][0]["lb_endpoints"])
 
@@ -98,7 +113,11 @@ def _resources(content: bytes) -> list[dict[str, Any]]:
     return found
 
 
-def _response(resources: list[dict[str, Any]]) -> bytes:
-    body = json.dumps(resources, separators=(",", ":"))
+def _text(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))
+
+
+def _response(resources: Sequence[str]) -> bytes:
+    body = f"[{','.join(resources)}]"
     version = hashlib.sha256(body.encode()).hexdigest()[:_VERSION_CHARS]
     return f'{{"version_info":"{version}","resources":{body}}}'.encode()

@@ -1,8 +1,9 @@
 """One Envoy virtual host for each backend: weights, forced releases, limits and refusals."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from prometheus_ai.domain.route import BackendRoute, RoutedRelease, RouteTable, Sticky
+from prometheus_ai.domain.route import BackendRoute, RoutedRelease, Sticky
 from prometheus_ai.gateway.balance import is_live, live_weights
 from prometheus_ai.gateway.clusters import cluster_name
 
@@ -22,9 +23,8 @@ _FORMS = (
 )
 
 
-def route_configuration(table: RouteTable) -> dict[str, Any]:
-    """Return the one route configuration that serves every backend."""
-    backends = sorted(table.backends, key=lambda route: route.backend)
+def route_configuration() -> dict[str, Any]:
+    """Return the one route configuration that serves every backend, without its virtual hosts."""
     return {
         "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
         "name": ROUTES,
@@ -32,11 +32,11 @@ def route_configuration(table: RouteTable) -> dict[str, Any]:
         "request_headers_to_remove": [BACKEND_HEADER],
         # The most specific value wins, and it replaces what a replica says of itself.
         "most_specific_header_mutations_wins": True,
-        "virtual_hosts": [_everything_else(backends), *map(_virtual_host, backends)],
     }
 
 
-def _everything_else(backends: list[BackendRoute]) -> dict[str, Any]:
+def everything_else(backends: Sequence[BackendRoute]) -> dict[str, Any]:
+    """Return the virtual host for health and for all that names no backend; it knows their names."""
     return {
         "name": "*",
         "domains": ["*"],
@@ -63,7 +63,8 @@ def _health(path: str, body: str) -> dict[str, Any]:
     return _answer(match, 200, body)
 
 
-def _virtual_host(route: BackendRoute) -> dict[str, Any]:
+def virtual_host(route: BackendRoute) -> dict[str, Any]:
+    """Return the virtual host of a backend: refusals first, then forced releases, then weights."""
     weights = live_weights(route)
     bytes_max = max((release.request_bytes_max for release in route.releases), default=0)
     routes = [_too_large(route.backend, {"prefix": "/"}, bytes_max)] if bytes_max else []

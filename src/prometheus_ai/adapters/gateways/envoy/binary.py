@@ -29,8 +29,3 @@ def find_envoy() -> Path:
     if not path.is_file():
         raise Unavailable(f"the data plane is missing: {path} does not exist", hint=hint)
     return path
-
-
-def envoy_version() -> str:
-    """Return the version of the installed Envoy distribution."""
-    return importlib.metadata.version(_DISTRIBUTION)
