@@ -40,7 +40,7 @@ def translate(error: SQLAlchemyError | sqlite3.Error, path: Path) -> PlatformErr
     cause = error.orig if isinstance(error, DBAPIError) else error
     code = getattr(cause, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
-    if primary in _DAMAGED or (code is None and isinstance(cause, sqlite3.DatabaseError)):
+    if primary in _DAMAGED or "unsupported file format" in str(cause):
         return damaged(path, str(cause))
     if primary in _BUSY:
         return Unavailable(
@@ -52,7 +52,10 @@ def translate(error: SQLAlchemyError | sqlite3.Error, path: Path) -> PlatformErr
     if primary in _HINTS:
         what, hint = _HINTS[primary]
         return Unavailable(f"{path}: {what} ({cause})", hint=hint)
-    return Unavailable(f"{path}: the database failed ({cause})")
+    return Unavailable(
+        f"{path}: the database failed ({cause})",
+        hint="nothing of this change was kept; if it happens again, report it with this message",
+    )
 
 
 def damaged(path: Path, evidence: str) -> Corrupted:
