@@ -1,0 +1,120 @@
+"""``pai status``."""
+
+import click
+
+from prometheus_ai.cli import output
+from prometheus_ai.cli.connect import as_json, command, with_client
+from prometheus_ai.cli.watch.words import (
+    count,
+    errors,
+    latency_cells,
+    moment,
+    traffic,
+)
+from prometheus_ai.client.records import Record
+from prometheus_ai.client.session import Client
+
+_LATENCY = ("requests", "errors", "p50", "p95", "p99")
+
+
+@command()
+@click.argument("name", required=False)
+@as_json
+@with_client
+def status(client: Client, name: str | None, as_json: bool) -> None:
+    """Show all backends, or backend NAME with its releases and replicas.
+
+    Requests, errors and latency are those of the last minutes, as the gateway saw them.
+
+    Examples:
+      pai status
+      pai status digits
+      pai status --json | jq '.backends[] | select(.state != "ready")'
+    """
+    found = client.backend(name) if name else client.status()
+    if as_json:
+        output.write_json(found)
+    elif name:
+        _write_backend(found)
+    else:
+        _write_all(found)
+
+
+def _write_all(found: Record) -> None:
+    state = "serving" if found.gateway_serving else "down"
+    detail = f" ({found.gateway_detail})" if found.gateway_detail else ""
+    output.write(f"gateway {found.gateway_url} {output.paint_state(state)}{detail}")
+    for target, said in found.targets.items():
+        if said != "ok":
+            output.write(f"target {target} cannot be seen: {said}")
+    if not found.backends:
+        output.say("no backends yet: pai init MODEL_FILE, then pai deploy pai.yaml")
+        return
+    rows = [
+        (
+            one.name,
+            output.paint_state(one.state),
+            traffic(one),
+            f"{one.replicas_ready}/{one.replicas_wanted}",
+            count(one.traffic.requests),
+            errors(one.traffic),
+            *latency_cells(one.traffic),
+        )
+        for one in found.backends
+    ]
+    output.write_table(("backend", "state", "traffic", "replicas", *_LATENCY), rows)
+
+
+def _write_backend(found: Record) -> None:
+    summary = found.summary
+    output.write_fields(
+        {
+            "backend": summary.name,
+            "state": output.paint_state(summary.state),
+            "traffic": traffic(summary),
+            "stable": summary.stable or "-",
+            "replicas": f"{summary.replicas_ready} of {summary.replicas_wanted} ready",
+            "url": summary.url,
+        }
+    )
+    output.write()
+    rows = [
+        (
+            one.version,
+            output.paint_state(one.phase),
+            f"{one.weight:g} %",
+            f"{one.replicas_ready}/{one.replicas_wanted}",
+            one.engine,
+            str(one.restarts_24h),
+            count(one.traffic.requests),
+            errors(one.traffic),
+            *latency_cells(one.traffic),
+        )
+        for one in found.releases
+    ]
+    columns = ("release", "phase", "traffic", "replicas", "engine", "failed 24h", *_LATENCY)
+    output.write_table(columns, rows)
+    for one in found.releases:
+        if one.failure:
+            output.write(f"{one.version} failed: {one.failure}")
+    if found.replicas:
+        output.write()
+        _write_replicas(found)
+    for line in found.progress[-5:]:
+        output.write(output.paint(line, "dim"))
+
+
+def _write_replicas(found: Record) -> None:
+    rows = [
+        (
+            one.id,
+            one.version,
+            output.paint_state(one.phase),
+            one.endpoint or "-",
+            str(one.pid or "-"),
+            moment(one.created_at),
+            one.detail,
+        )
+        for one in found.replicas
+    ]
+    output.write_table(("replica", "release", "phase", "endpoint", "pid", "since", "detail"), rows)
