@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from prometheus_ai.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
+from prometheus_ai.domain.errors import Conflict, InvalidInput, NotFound
 from prometheus_ai.domain.replica import ExitCause, ReplicaPhase
 from prometheus_ai.testing.fake_driver import Behaviour
 from tests.scenario.conftest import ASKER, Line
@@ -124,11 +124,11 @@ def test_scaling_drains_before_it_stops(line: Line) -> None:
 def test_nothing_is_stopped_that_the_gateway_may_still_use(line: Line) -> None:
     line.deploy(replicas=2)
     line.run()
-    line.gateway.failure = Unavailable("the gateway is away")
+    line.gateway.is_reachable = False
     line.control.scale("digits", 1, None, ASKER)
     line.run(60)
     assert not [call for call in line.driver.calls if call[0] == "stop"]
-    line.gateway.failure = None
+    line.gateway.is_reachable = True
     line.run()
     assert len([call for call in line.driver.calls if call[0] == "stop"]) == 1
 
@@ -190,14 +190,27 @@ def test_routes_to_unknown_versions_are_refused(line: Line) -> None:
 def test_a_rejected_table_keeps_the_old_one_and_why_says_so(line: Line) -> None:
     line.deploy()
     line.run()
-    line.gateway.reject = "weights make no sense"
+    for generation in range(line.gateway.table.generation, 100):
+        line.gateway.refuse(generation, "weights make no sense")
     line.deploy(b"two")
     line.run()
     assert line.weights() == {"v1": 100.0}
     assert any("weights make no sense" in d.why for d in line.control.why("digits").differences)
-    line.gateway.reject = ""
-    line.run()
+    assert len([e for e in line.control.recent_events(count=99) if e.kind == "route:rejected"]) == 1
+    line.gateway.accept()
+    line.run(10)
     assert line.weights() == {"v2": 100.0}
+
+
+def test_a_store_restored_from_a_backup_catches_up_with_the_gateway(line: Line) -> None:
+    line.deploy()
+    line.run()
+    ahead = replace(line.gateway.table, generation=500)
+    assert line.gateway.publish(ahead).accepted
+    line.deploy(b"two")
+    line.run(20)
+    assert line.weights() == {"v2": 100.0}
+    assert line.gateway.table.generation > 500
 
 
 def test_one_broken_backend_leaves_the_others_alone(line: Line) -> None:

@@ -34,6 +34,10 @@ class Routing:
     is_dirty: bool = True
     """Whether the gateway may not have the newest routes."""
     last_error: str = ""
+    rejected: dict[str, BackendRoute] | None = None
+    """Routes that the gateway rejected; offered again only after a pause, or when they change."""
+    offer_again_at: float = 0.0
+    """Monotonic time of that."""
 
 
 @dataclass(kw_only=True)

@@ -13,6 +13,8 @@ from prometheus_ai.ports.state_store import Writing
 from prometheus_ai.reconcile import BackendView, backend_route, weights_to_serve
 
 ACTOR = "control-plane"
+OFFER_AGAIN_S = 5.0
+"""A rejected table is offered again this often: the reason may have been a machine short of something."""
 
 
 def settle(plane: Plane, found: list[tuple[BackendView, Specs]], *, is_everything: bool) -> None:
@@ -29,6 +31,8 @@ def settle(plane: Plane, found: list[tuple[BackendView, Specs]], *, is_everythin
         if weights != view.backend.in_force:
             moved.append((view, weights))
     if routes == routing.routes and not routing.is_dirty and not moved:
+        return
+    if routes == routing.rejected and plane.clock.monotonic() < routing.offer_again_at:
         return
     if not is_everything and not routing.routes and routing.receipt is None:
         # This process has not seen all backends yet: a partial table would drop the others.
@@ -52,9 +56,12 @@ def _publish(plane: Plane, routes: dict[str, BackendRoute]) -> Receipt | None:
         routing.last_error = error.message
         return None
     if not receipt.accepted:
-        _record_rejection(plane, receipt)
+        _record_rejection(plane, receipt, generation)
+        routing.rejected = routes
+        routing.offer_again_at = plane.clock.monotonic() + OFFER_AGAIN_S
         return receipt
     routing.receipt = receipt
+    routing.rejected = None
     routing.is_dirty = False
     routing.last_error = ""
     routing.active = frozenset(
@@ -67,11 +74,14 @@ def _publish(plane: Plane, routes: dict[str, BackendRoute]) -> Receipt | None:
     return receipt
 
 
-def _record_rejection(plane: Plane, receipt: Receipt) -> None:
-    if plane.routing.last_error == receipt.detail:
-        return
-    plane.routing.last_error = receipt.detail
+def _record_rejection(plane: Plane, receipt: Receipt, generation: int) -> None:
     with plane.store.write() as tx:
+        # A store restored from a backup counts from an old generation, which the gateway ignores.
+        while generation < receipt.generation:
+            generation = tx.next_table_generation()
+        if plane.routing.last_error == receipt.detail:
+            return
+        plane.routing.last_error = receipt.detail
         note(plane, tx, Kind.ROUTE_REJECTED, actor=ACTOR,
              reason=f"the gateway rejected the table and keeps its last good one: {receipt.detail}",
              after={"generation": receipt.generation})  # fmt: skip

@@ -88,7 +88,7 @@ def _route_differences(
         reason, then = "a release in it has no ready replica", "the route changes once one is ready"
     else:
         reason = plane.routing.last_error or "the gateway has not confirmed yet"
-        then = "the table is offered again at the next pass"
+        then = "the table is offered again within seconds, and at once when it changes"
     return [
         Difference(
             what="traffic", wanted=in_words(backend.wanted), actual=in_words(backend.in_force),

@@ -119,6 +119,11 @@ class FakeGateway:
         with self._lock:
             self._refusals[generation] = words
 
+    def accept(self) -> None:
+        """Let the data plane accept every table again."""
+        with self._lock:
+            self._refusals = {}
+
     def restart_data_plane(self) -> None:
         """Let the data plane die and come back: the table stays, counters start at zero."""
         with self._lock:

@@ -57,7 +57,9 @@ def release(
     return replace(view, **values), observed  # type: ignore[arg-type]
 
 
-def view(*parts: tuple[ReleaseView, list[Observed]], wanted: Weights, in_force: Weights) -> BackendView:
+def view(
+    *parts: tuple[ReleaseView, list[Observed]], wanted: Weights, in_force: Weights
+) -> BackendView:
     return BackendView(
         backend=Backend(name="digits", created_at=NOW, wanted=wanted, in_force=in_force),
         releases=tuple(part for part, _ in parts),

@@ -35,9 +35,7 @@ def record(number: int, goal: ReplicaGoal = ReplicaGoal.RUN, **values: object) -
     return replace(base, **values)  # type: ignore[arg-type]
 
 
-def seen(
-    of: ReplicaRecord, phase: ReplicaPhase = ReplicaPhase.READY, **values: object
-) -> Observed:
+def seen(of: ReplicaRecord, phase: ReplicaPhase = ReplicaPhase.READY, **values: object) -> Observed:
     base = Observed(
         id=of.id, backend="digits", version="v1", phase=phase,
         endpoint=Endpoint(host="127.0.0.1", port=1), started_at=NOW - timedelta(seconds=5),
