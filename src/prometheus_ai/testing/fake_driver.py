@@ -144,11 +144,11 @@ class FakeDriver:
             if needs_s > grace_s:
                 message = f"killed after {grace_s:g} s of drain"
                 ended = self._exit(ExitCause.STOPPED, None, "SIGKILL", message)
+            takes_s = min(needs_s, grace_s)
+            ended = replace(ended, at=ended.at + timedelta(seconds=takes_s))
             self._forget_script(replica_id)
             self._set(draining)
-            self._at(
-                min(needs_s, grace_s), replace(draining, phase=ReplicaPhase.EXITED, exit=ended)
-            )
+            self._at(takes_s, replace(draining, phase=ReplicaPhase.EXITED, exit=ended))
         self._changed()
 
     def forget(self, replica_id: str) -> None:
