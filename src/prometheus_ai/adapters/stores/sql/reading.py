@@ -127,7 +127,7 @@ class SqlReading:
 
     def backends(self) -> list[Backend]:
         """Return every backend, by name."""
-        return [rows.to_backend(row) for row in self.execute(_BACKENDS)]
+        return [rows.to_backend(row) for row in self.execute(_BACKENDS).all()]
 
     def release(self, backend: str, version: str) -> Release | None:
         """Return a release, or None."""
@@ -234,13 +234,13 @@ class SqlReading:
             result = self.execute(every, parameters)
         else:
             result = self.execute(of_backend, {**parameters, "backend": backend})
-        return [parse(row) for row in result]
+        return [parse(row) for row in result.all()]
 
     def _counter(self, name: str) -> int:
         return self.execute(_COUNTER, {"name": name}).scalar_one_or_none() or 0
 
     def _releases(self, statement: Executable, parameters: dict[str, Any]) -> list[Release]:
-        keys: list[int] = list(self.execute(statement, parameters).scalars())
+        keys: list[int] = list(self.execute(statement, parameters).scalars().all())
         known = {key: self._cache[key] for key in keys if key in self._cache}
         missing = [key for key in keys if key not in known]
         for first in range(0, len(missing), KEYS_PER_QUERY):

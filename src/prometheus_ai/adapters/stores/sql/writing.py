@@ -50,6 +50,20 @@ _UPDATE_STATE = update(release_states).where(
     release_states.c.version == bindparam("of_version"),
     release_states.c.revision == bindparam("read_revision"),
 )
+_KEYED = (backends, release_states, replicas, counters, tokens, settings, audit_head)
+_INSERT = {table: insert(table) for table in (*_KEYED, releases, windows)}
+_UPDATE = {
+    table: update(table).where(
+        *(column == bindparam(f"of_{column.name}") for column in table.primary_key.columns)
+    )
+    for table in _KEYED
+}
+_KEY = {
+    table: select(*table.primary_key.columns).where(
+        *(column == bindparam(f"of_{column.name}") for column in table.primary_key.columns)
+    )
+    for table in _KEYED
+}
 _INSERT_RECORDS = insert(audit_records)
 _INSERT_NODES = insert(audit_nodes)
 
@@ -109,7 +123,7 @@ class SqlWriting(SqlReading):
             raise Conflict(
                 f"release {release.backend}/{known.version} (number {known.number}) exists already"
             )
-        self.execute(insert(releases), rows.release_values(release))
+        self.execute(_INSERT[releases], rows.release_values(release))
 
     def put_release_state(self, state: ReleaseState) -> ReleaseState:
         """Insert (revision 0) or update; return it with the next revision."""
@@ -148,7 +162,7 @@ class SqlWriting(SqlReading):
     def put_replica(self, record: ReplicaRecord) -> None:
         """Insert or replace a replica record."""
         self._require_release(record.backend, record.version)
-        self._put(replicas, "id", rows.replica_values(record))
+        self._put(replicas, rows.replica_values(record))
 
     def forget_replicas(self, before: datetime) -> int:
         """Remove records of replicas that ended before ``before``; return how many went."""
@@ -159,7 +173,7 @@ class SqlWriting(SqlReading):
         """Add measurement windows."""
         if windows_:
             values = [{**rows.window_values(window), "span_s": 0} for window in windows_]
-            self.execute(insert(windows), values)
+            self.execute(_INSERT[windows], values)
 
     def compact_windows(self, before: datetime, span_s: int) -> int:
         """Merge windows into one for each release and span; return how many rows went."""
@@ -201,7 +215,7 @@ class SqlWriting(SqlReading):
         holder = self.token_by_hash(token.secret_hash)
         if holder is not None and holder.id != token.id:
             raise Conflict("another token has the same secret")
-        self._put(tokens, "id", rows.token_values(token))
+        self._put(tokens, rows.token_values(token))
 
     def append_audit(
         self, record: AuditRecord, nodes: Mapping[tuple[int, int], bytes], head: TreeHead
@@ -219,7 +233,7 @@ class SqlWriting(SqlReading):
 
     def put_setting(self, name: str, value: str) -> None:
         """Store a setting."""
-        self._put(settings, "name", {"name": name, "value": value})
+        self._put(settings, {"name": name, "value": value})
 
     def audit_head(self) -> TreeHead | None:
         """Return the head, with what this change appended."""
@@ -258,9 +272,7 @@ class SqlWriting(SqlReading):
                 for (level, index), node in self._nodes.items()
             ],
         )
-        self._put(
-            audit_head, "id", {"id": 1, "size": self._head.size, "root_hash": self._head.root_hash}
-        )
+        self._put(audit_head, {"id": 1, "size": self._head.size, "root_hash": self._head.root_hash})
         self._records.clear()
         self._nodes.clear()
 
@@ -284,28 +296,32 @@ class SqlWriting(SqlReading):
         return gone
 
     def _insert_new(self, table: Table, values: dict[str, Any]) -> bool:
-        key = [column == values[column.name] for column in table.primary_key.columns]
-        if self.execute(select(*table.primary_key.columns).where(*key)).first() is not None:
+        if self.execute(_KEY[table], _key_of(table, values)).first() is not None:
             return False
-        self.execute(insert(table), values)
+        self.execute(_INSERT[table], values)
         return True
 
-    def _put(self, table: Table, key: str, values: dict[str, Any]) -> None:
-        changed = self.execute(update(table).where(table.c[key] == values[key]), values)
+    def _put(self, table: Table, values: dict[str, Any]) -> None:
+        # Said in two statements, because every database spells an upsert its own way.
+        changed = self.execute(_UPDATE[table], {**values, **_key_of(table, values)})
         if changed.rowcount == 0:
-            self.execute(insert(table), values)
+            self.execute(_INSERT[table], values)
 
     def _advance(self, counter: str) -> int:
         value: int | None = self.execute(_ADVANCE, {"counter": counter}).scalar_one_or_none()
         if value is None:
             value = 1
-            self.execute(insert(counters), {"name": counter, "value": value})
+            self.execute(_INSERT[counters], {"name": counter, "value": value})
         return value
 
     def _require_release(self, backend: str, version: str) -> None:
         key = {"of_backend": backend, "of_version": version}
         if self.execute(_RELEASE_EXISTS, key).first() is None:
             raise Conflict(f"release {backend}/{version} does not exist")
+
+
+def _key_of(table: Table, values: dict[str, Any]) -> dict[str, Any]:
+    return {f"of_{column.name}": values[column.name] for column in table.primary_key.columns}
 
 
 def _stale(what: str, stored: Backend | ReleaseState | None, given: int) -> Conflict:
