@@ -15,7 +15,8 @@ from prometheus_ai_runtime.http.exposition import Series, as_json, as_text, resi
 from prometheus_ai_runtime.http.router import Router
 
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
-_EXTENSIONS = ["binary_tensor_data", "model_repository", "schedule_policy", "statistics"]
+SERVER_NAME = "pai-runtime"
+EXTENSIONS = ["binary_tensor_data", "model_repository", "schedule_policy", "statistics"]
 
 
 def server_version() -> str:
@@ -53,7 +54,7 @@ class Inspection:
         """Server metadata."""
         _json(
             exchange,
-            {"name": "pai-runtime", "version": server_version(), "extensions": _EXTENSIONS},
+            {"name": SERVER_NAME, "version": server_version(), "extensions": EXTENSIONS},
         )
 
     def live(self, exchange: Exchange) -> None:
