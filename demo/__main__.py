@@ -22,8 +22,12 @@ TRAIN = Path(__file__).parent.parent / "examples" / "01-digits" / "train.py"
 
 SPECS = {
     "v1": "name: digits\nmodel:\n  path: v1/model.onnx\n  engine: onnx\n",
+    # scikit-learn models take any floating-point type: v2 says that it takes what v1 takes.
     "v2": (
         "name: digits\nmodel:\n  path: v2/model.skops\n  engine: sklearn\n"
+        "  signature:\n"
+        "    inputs: [{name: input, datatype: FP32, shape: [-1, 64]}]\n"
+        "    outputs: [{name: label, datatype: INT64, shape: [-1]}]\n"
         f"environment:\n  requirements: [scikit-learn=={version('scikit-learn')}]\n"
     ),
     "v3": "name: digits\nmodel:\n  path: v3/model.py\n  engine: python\n",
