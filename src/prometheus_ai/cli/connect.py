@@ -25,7 +25,8 @@ class Verb(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         said = inspect.cleandoc(kwargs.pop("help", None) or "")
         said = said.replace("\nExamples:\n", "\n\b\nExamples:\n")
-        super().__init__(*args, help=said, **kwargs)
+        kwargs["help"] = said
+        super().__init__(*args, **kwargs)
 
 
 command = functools.partial(click.command, cls=Verb)
@@ -41,9 +42,3 @@ def with_client(command: Command) -> Command:
             return command(client, *args, **kwargs)
 
     return connected  # type: ignore[return-value]
-
-
-def home_of(ctx: click.Context) -> str | None:
-    """Return the home folder that was asked for."""
-    connection = ctx.find_object(Connection)
-    return connection.home if connection else None

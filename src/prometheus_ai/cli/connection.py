@@ -1,6 +1,9 @@
 """Which installation commands speak to."""
 
 from dataclasses import dataclass
+from pathlib import Path
+
+import click
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -9,3 +12,9 @@ class Connection:
 
     home: str | None = None
     url: str | None = None
+
+
+def home_of(ctx: click.Context) -> Path | None:
+    """Return the home folder that was asked for, None for the usual one."""
+    connection = ctx.find_object(Connection)
+    return Path(connection.home).expanduser() if connection and connection.home else None
