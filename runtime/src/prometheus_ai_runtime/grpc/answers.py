@@ -9,7 +9,7 @@ from prometheus_ai_runtime.batching.work import BatchResult
 from prometheus_ai_runtime.grpc.hpack import literal
 from prometheus_ai_runtime.grpc.request import Layout
 from prometheus_ai_runtime.grpc.status import STATUS_OK
-from prometheus_ai_runtime.grpc.wire import packed, sized, text, varint
+from prometheus_ai_runtime.grpc.wire import flag, packed, sized, text, varint
 from prometheus_ai_runtime.hosting.model import HostedModel
 from prometheus_ai_runtime.signature import TensorSpec
 from prometheus_ai_runtime.tensors.encode import raw_bytes
@@ -68,6 +68,16 @@ class Answers:
             raw = raw_bytes(self._outputs[index], array)
             pieces += (_RAW_TAG, varint(len(raw)), raw)
         return b"".join(pieces)
+
+    def piece(self, layout: Layout, outputs: list[NDArray[Any]], request_id: str) -> bytes:
+        """Encode one piece of a streamed answer."""
+        result = BatchResult(outputs, layout.rows, batched=False)
+        return self.message(layout, result, 0, request_id)
+
+    def last(self, request_id: str) -> bytes:
+        """A message without outputs that says that the answer is over."""
+        final = sized(4, text(1, "triton_final_response") + sized(2, flag(1, value=True)))
+        return self._names + text(3, request_id) + final
 
     def trailers(self, result: BatchResult, arrived: float, throttled_us: int, rid: bytes) -> bytes:
         """The status and the context of the batch that carried the request."""

@@ -87,6 +87,7 @@ class Call:
         "id",
         "line",
         "on_cancel",
+        "on_room",
         "opened",
         "outgoing",
         "over",
@@ -113,6 +114,8 @@ class Call:
         self.remote_done = False
         self.unacknowledged = 0
         self.on_cancel: Callable[[], None] | None = None
+        self.on_room: list[Callable[[], None]] = []
+        """Called once when nothing waits for the client's window any more."""
         self._pieces: list[bytes] = []
         self._held = 0
         self._wanted = 0

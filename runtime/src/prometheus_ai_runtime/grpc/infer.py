@@ -2,7 +2,11 @@
 
 from collections import deque
 from time import perf_counter
+from typing import Any
 
+from numpy.typing import NDArray
+
+from prometheus_ai_runtime.batching.streaming import Window
 from prometheus_ai_runtime.batching.work import BatchResult, Work
 from prometheus_ai_runtime.errors import InvalidRequest, Overloaded, RequestError
 from prometheus_ai_runtime.grpc.answers import Answers
@@ -41,22 +45,28 @@ class InferWork(Work):
         self.id = ""
         self.request_id = call.head.request_id
         self.rows = layout.rows
-        self.shape_key = layout.shape_key
+        self.row_shapes = layout.row_shapes
         self.priority = call.head.priority
         self.tenant = call.head.tenant
         self._outlet = outlet
 
     def complete(self, result: BatchResult, first_row: int) -> None:
         """Encode this request's rows."""
-        answers: Answers | None = self.model.memo.get("grpc")
-        if answers is None:
-            answers = self.model.memo["grpc"] = Answers(self.model)
+        if self.window is not None:
+            self._outlet.end(self, answers_of(self.model).last(self.id))
+            return
+        answers = answers_of(self.model)
         message = answers.message(self.layout, result, first_row, self.id)
         throttled_us = result.throttled_us - self.throttled_from_us
         request_id = self.request_id or made_request_id()
         trailers = answers.trailers(result, self.arrived, throttled_us, request_id)
         self._outlet.answer(self, message, trailers)
         self.model.stats.request_seconds.record(perf_counter() - self.arrived)
+
+    def piece(self, outputs: list[NDArray[Any]]) -> None:
+        """Encode one piece of a streamed answer."""
+        message = answers_of(self.model).piece(self.layout, outputs, self.id)
+        self._outlet.piece(self, message)
 
     def fail(self, error: RequestError) -> None:
         """Tell the error."""
@@ -67,8 +77,19 @@ class InferWork(Work):
         self.model.batcher.cancel(self)
 
 
+def answers_of(model: HostedModel) -> Answers:
+    """The writer of a model's answers, made once."""
+    answers: Answers | None = model.memo.get("grpc")
+    if answers is None:
+        answers = model.memo["grpc"] = Answers(model)
+    return answers
+
+
 class Outlet:
     """Where a unary call's answer goes."""
+
+    streams = False
+    """Whether an answer may come in pieces."""
 
     def answer(self, work: InferWork, message: bytes, trailers: bytes) -> None:
         """Answer and end the call."""
@@ -77,6 +98,14 @@ class Outlet:
     def fail(self, work: InferWork, error: RequestError) -> None:
         """End the call with the error."""
         work.call.refuse(error)
+
+    def piece(self, work: InferWork, message: bytes) -> None:
+        """Take one piece of an answer; a unary call never asks for pieces."""
+        raise NotImplementedError
+
+    def end(self, work: InferWork, message: bytes) -> None:
+        """The pieces are over."""
+        raise NotImplementedError
 
 
 _UNARY = Outlet()
@@ -120,7 +149,8 @@ class Inference:
         except RequestError:
             model.stats.client_error += 1
             raise
-        enter(work, model, received, timeout_s)
+        window = Window() if outlet.streams and _yields(model) else None
+        enter(work, model, received, timeout_s, window)
         return work
 
     def _layout(self, message: bytes) -> tuple[HostedModel, Layout, Split]:
@@ -182,19 +212,39 @@ class InferStream:
     def drain(self) -> None:
         """Send every answer whose turn it is."""
         waiting = self._waiting
-        while waiting and waiting[0].message is not None:
-            self._call.send(waiting.popleft().message or b"")
+        while waiting:
+            reply = waiting[0]
+            for message in reply.messages:
+                self._call.send(message)
+                self._pay(reply)
+            reply.messages.clear()
+            if not reply.is_whole:
+                break
+            waiting.popleft()
         if self._ended and not waiting:
             self._call.finish()
+
+    def _pay(self, reply: "_Reply") -> None:
+        """Let the model yield on, once the client has room for what it yielded."""
+        window = None if reply.work is None else reply.work.window
+        if window is None:
+            return
+        if self._call.outgoing:
+            self._call.on_room.append(window.leave)
+        else:
+            window.leave()
 
 
 class _Reply(Outlet):
     """The place of one answer in a stream."""
 
+    streams = True
+
     def __init__(self, stream: InferStream) -> None:
         self._stream = stream
         self.work: InferWork | None = None
-        self.message: bytes | None = None
+        self.messages: list[bytes] = []
+        self.is_whole = False
 
     def answer(self, _work: InferWork, message: bytes, _trailers: bytes) -> None:
         """Put the answer in its place."""
@@ -205,10 +255,29 @@ class _Reply(Outlet):
         identity = sized(_INFER_RESPONSE, text(3, work.id)) if work.id else b""
         self.settle(text(1, error.message) + identity)
 
+    def piece(self, work: InferWork, message: bytes) -> None:
+        """Put one piece of the answer in its place."""
+        self.work = work
+        self.messages.append(sized(_INFER_RESPONSE, message))
+        self._stream.drain()
+
+    def end(self, work: InferWork, message: bytes) -> None:
+        """Close the place; a client that asked for it is told so in a message."""
+        if work.layout.envelope.parameters.get("triton_enable_empty_final_response") is True:
+            self.settle(sized(_INFER_RESPONSE, message))
+        else:
+            self.is_whole = True
+            self._stream.drain()
+
     def settle(self, message: bytes) -> None:
         """Fill the place."""
-        self.message = message
+        self.messages.append(message)
+        self.is_whole = True
         self._stream.drain()
+
+
+def _yields(model: HostedModel) -> bool:
+    return model.loaded is not None and hasattr(model.loaded.model, "stream")
 
 
 def _read_parameters(work: InferWork, envelope: Envelope, timeout_s: float) -> float:

@@ -103,3 +103,7 @@ class Outbox:
             else:
                 outgoing[0] = (data[len(piece) :], False)
         call.blocked_since = 0.0
+        if call.on_room:
+            waiting, call.on_room = call.on_room, []
+            for has_room in waiting:
+                has_room()

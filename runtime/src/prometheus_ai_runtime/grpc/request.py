@@ -81,7 +81,7 @@ class Layout:
     plans: list[tuple[InputPlan, Extent]]
     """For each input as sent; ``order`` says where the plan has it."""
     rows: int
-    shape_key: ShapeKey
+    row_shapes: ShapeKey
     wanted: tuple[int, ...]
     """Indexes of the outputs to answer with."""
     typed: bool
@@ -191,7 +191,7 @@ def layout_of(envelope: Envelope, plan: Plan) -> Layout:
         envelope=envelope,
         plans=plans,
         rows=rows,
-        shape_key=plan.fixed_key or tuple(shapes),
+        row_shapes=tuple(shapes),
         wanted=_wanted(envelope, plan),
         typed=any(given.contents is not None for given in envelope.inputs),
     )
