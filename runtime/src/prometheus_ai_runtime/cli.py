@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from prometheus_ai_runtime import inspect
 from prometheus_ai_runtime.config import (
     ENGINES,
     ConfigError,
@@ -34,6 +35,8 @@ class _Parser(argparse.ArgumentParser):
 
 def main() -> None:
     """Run the command line and exit."""
+    if sys.argv[1:2] == ["inspect"]:
+        sys.exit(inspect.main(sys.argv[2:]))
     options = _parser().parse_args()
     try:
         code = run(_config(options), options)
@@ -62,6 +65,7 @@ def _parser() -> _Parser:
     serve.add_argument(
         "--allow-pickle", action="store_true", help="load formats that run code when loaded"
     )
+    commands.add_parser("inspect", help="tell what a model file is, and serve nothing")
     return parser
 
 
