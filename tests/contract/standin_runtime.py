@@ -4,7 +4,7 @@ The model file is JSON; all times count from the start of the process::
 
     {"ready_after_s": 0.1, "stuck_after_s": null, "exit_after_s": null, "exit_code": 1,
      "signal": null, "error": "why", "drain_takes_s": 0, "ignores_term": false,
-     "allocate_mib": 0, "print_lines": 0, "print_environment": false, "leaves_child": false}
+     "allocate_mib": 0, "print_lines": 0, "print_slowly": 0, "print_environment": false, "leaves_child": false}
 """
 
 import json
@@ -106,6 +106,14 @@ def write(stream: TextIO, text: str) -> None:
     stream.flush()
 
 
+def print_slowly(lines: int) -> None:
+    """Write so many lines, some at a time."""
+    for number in range(lines):
+        write(sys.stdout, f"line {number} {'x' * 100}")
+        if number % 20 == 0:
+            time.sleep(0.01)
+
+
 def main() -> None:
     """Run as ``standin serve --config … --announce …``."""
     arguments = sys.argv[1:]
@@ -118,6 +126,8 @@ def main() -> None:
         write(sys.stdout, json.dumps({"environment": dict(os.environ), "cwd": str(Path.cwd())}))
     for number in range(server.plan.get("print_lines", 0)):
         write(sys.stdout, f"line {number} {'x' * 100}")
+    if server.plan.get("print_slowly"):
+        threading.Thread(target=print_slowly, args=(server.plan["print_slowly"],)).start()
     if server.plan.get("leaves_child"):
         subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True)
     if server.plan.get("exit_after_s") is not None:

@@ -190,7 +190,7 @@ class LocalDriver:
         self.on_change()
 
     def _adopt(self, first_look_s: float = 0.0) -> None:
-        """Take up the folders that this driver does not know yet."""
+        """Take up folders that this driver does not know yet, and let go of what another one forgot."""
         try:
             mtime_ns = self._root.stat().st_mtime_ns
         except FileNotFoundError:
@@ -198,7 +198,12 @@ class LocalDriver:
         if mtime_ns == self._seen_mtime_ns:
             return
         looks = []
-        for folder in scan(self._root):
+        folders = scan(self._root)
+        here = {folder.id for folder in folders}
+        for known in [known for known in self._replicas if known not in here]:
+            if self._replicas[known].has_ended:
+                del self._replicas[known]
+        for folder in folders:
             order = None if folder.id in self._replicas else folder.order()
             if order is not None:
                 looks.append(self._take_up(folder, order))
