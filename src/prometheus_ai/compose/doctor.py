@@ -1,8 +1,8 @@
 """Examining this machine and one home folder: what works, what does not, and what to do."""
 
 import os
+import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -18,6 +18,7 @@ from prometheus_ai.adapters.environments.uv import UvEnvironments
 from prometheus_ai.adapters.gateways.envoy.binary import find_envoy
 from prometheus_ai.adapters.stores.sql import SqlStore
 from prometheus_ai.compose.gateway import gateway_client
+from prometheus_ai.compose.presence import port_problem
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.domain.errors import PlatformError
 
@@ -28,6 +29,7 @@ DISK_BYTES_FAIL = 2**30
 DISK_BYTES_WARN = 5 * 2**30
 CLOCK_SLACK_S = 60.0
 PROGRAM_TIMEOUT_S = 20.0
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,10 +153,8 @@ def _program(name: str, path: Path, fix: str) -> Finding:
         )
     except (OSError, subprocess.SubprocessError) as error:
         return Finding(name=name, state="fail", detail=f"{path} does not run: {error}", fix=fix)
-    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    return Finding(
-        name=name, state="ok", detail=lines[0].removeprefix(f"{path}").strip() if lines else ""
-    )
+    found = _VERSION.search(done.stdout)
+    return Finding(name=name, state="ok", detail=f"{found[0] if found else done.stdout} at {path}")
 
 
 def _ports(settings: Settings, running: Mapping[str, int]) -> Iterator[Finding]:
@@ -167,24 +167,13 @@ def _ports(settings: Settings, running: Mapping[str, int]) -> Iterator[Finding]:
             yield Finding(
                 name=label, state="ok", detail=f"held by our {name}, process {running[name]}"
             )
-        elif problem := _bind_problem(host, port):
+        elif problem := port_problem(host, port):
             yield Finding(
                 name=label, state="fail", detail=f"the {name} cannot listen on {host}: {problem}",
                 fix=f"stop what uses it, or choose another port with {variable}",
             )  # fmt: skip
         else:
             yield Finding(name=label, state="ok", detail=f"free for the {name}")
-
-
-def _bind_problem(host: str, port: int) -> str:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error.strerror or str(error)
-    return ""
 
 
 def _processes(settings: Settings, running: Mapping[str, int]) -> Iterator[Finding]:

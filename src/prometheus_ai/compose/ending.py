@@ -5,11 +5,10 @@ import os
 import select
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 from prometheus_ai.adapters.drivers.local.driver import LocalDriver
 from prometheus_ai.adapters.environments.uv import UvEnvironments
+from prometheus_ai.compose.presence import envoys
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.domain.errors import Unavailable
 from prometheus_ai.domain.replica import ReplicaPhase
@@ -47,12 +46,12 @@ def end_replicas(settings: Settings) -> list[str]:
 def end_envoy(settings: Settings) -> int:
     """End an Envoy that runs in this home's gateway folder; return how many there were."""
     count = 0
-    for pid in _envoys(settings.gateway):
+    for pid in envoys(settings.gateway):
         with contextlib.suppress(ProcessLookupError):
             # A pidfd names this very process, even after its number is given to another one.
             handle = os.pidfd_open(pid)
             try:
-                if pid in _envoys(settings.gateway):
+                if pid in envoys(settings.gateway):
                     _end(handle)
                     count += 1
             finally:
@@ -63,20 +62,6 @@ def end_envoy(settings: Settings) -> int:
 def _still(driver: LocalDriver, ids: list[str]) -> list[str]:
     phases = {seen.id: seen.phase for seen in driver.observe()}
     return [one for one in ids if phases.get(one, ReplicaPhase.EXITED) is not ReplicaPhase.EXITED]
-
-
-def _envoys(folder: Path) -> Iterator[int]:
-    """Yield processes that were started in this folder as its Envoy."""
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            command = (entry / "cmdline").read_bytes().split(b"\0")
-            is_ours = b"bootstrap.json" in command and (entry / "cwd").readlink() == folder
-        except OSError:
-            continue
-        if is_ours:
-            yield int(entry.name)
 
 
 def _end(handle: int) -> None:

@@ -32,11 +32,11 @@ def down(ctx: click.Context, keep_replicas: bool) -> None:
       pai down --keep-replicas
     """
     settings = load_settings(home=home_of(ctx))
-    stopped = []
+    before = living(settings.run)
     for known in living(settings.run, NAME):
         if not end(known, SUPERVISOR_GRACE_S):
             raise Unavailable(f"process {known.pid} ({known.name}) does not end")
-        stopped.append(known.name)
+    stopped = [known.name for known in before if not known.is_alive]
     stopped += stop_rest(settings, keep_replicas=keep_replicas)
     if stopped:
         output.write(f"stopped: {', '.join(stopped)}")

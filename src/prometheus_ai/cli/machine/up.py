@@ -1,6 +1,7 @@
 """``pai up``."""
 
 import http.client
+import importlib
 import os
 import subprocess
 import sys
@@ -14,7 +15,6 @@ import click
 from prometheus_ai.cli import output
 from prometheus_ai.cli.connect import command
 from prometheus_ai.cli.connection import home_of
-from prometheus_ai.cli.machine.down import stop_rest
 from prometheus_ai.cli.machine.processes import living, recorded
 from prometheus_ai.cli.machine.supervisor import (
     NAME,
@@ -22,10 +22,14 @@ from prometheus_ai.cli.machine.supervisor import (
     children,
     stop_on_signals,
 )
+from prometheus_ai.compose.gateway import gateway_client
+from prometheus_ai.compose.presence import envoys, port_problem
 from prometheus_ai.compose.settings import Settings, load_settings
 from prometheus_ai.domain.errors import Unavailable
 
 START_TIMEOUT_S = 60.0
+STARTS_MAX = 4
+"""A process that was started so often and does not serve will not come up by itself."""
 ASK_TIMEOUT_S = 2.0
 POLL_S = 0.05
 LINES_SHOWN = 5
@@ -52,7 +56,9 @@ def up(ctx: click.Context, detach: bool) -> None:
         _wait_until_up(settings, lambda: bool(living(settings.run, NAME)))
         output.say("the platform runs already")
         _tell(settings)
-    elif detach:
+        return
+    _refuse_taken_ports(settings)
+    if detach:
         _start_detached(settings)
         _tell(settings)
     else:
@@ -92,7 +98,33 @@ def _run_here(settings: Settings) -> None:
     with recorded(settings.run, NAME):
         supervisor.keep_running()
     output.say("stopping")
-    stop_rest(settings, keep_replicas=False)
+    # Loaded here, since the drivers that it brings would double the time to start.
+    down = importlib.import_module("prometheus_ai.cli.machine.down")
+    down.stop_rest(settings, keep_replicas=False)
+
+
+def _refuse_taken_ports(settings: Settings) -> None:
+    """Say at once what would otherwise fail again and again in the background.
+
+    Raises:
+        Unavailable: something else holds a port.
+    """
+    for name, host, port in (
+        ("gateway", settings.gateway_host, settings.gateway_port),
+        ("server", settings.api_host, settings.api_port),
+    ):
+        problem = port_problem(host, port)
+        # An Envoy whose gateway process was killed is ours, and will be adopted.
+        if problem and not living(settings.run, name) and not _has_own_envoy(settings, name):
+            raise Unavailable(
+                f"the {name} cannot listen on {host}:{port}: {problem}",
+                hint="stop what uses the port, or set "
+                f"PAI_{'API' if name == 'server' else 'GATEWAY'}_PORT to another one",
+            )
+
+
+def _has_own_envoy(settings: Settings, name: str) -> bool:
+    return name == "gateway" and any(envoys(settings.gateway))
 
 
 def _wait_until_up(settings: Settings, goes_on: Callable[[], bool]) -> None:
@@ -102,36 +134,41 @@ def _wait_until_up(settings: Settings, goes_on: Callable[[], bool]) -> None:
         Unavailable: they do not, with the last lines that they wrote.
     """
     until = time.monotonic() + START_TIMEOUT_S
+    seen: dict[str, set[int]] = {"gateway": set(), "server": set()}
     with output.progress() as shown:
         shown.step("starting")
-        while True:
-            waiting = [
-                name
-                for name, host, port, path in (
-                    ("gateway", settings.gateway_host, settings.gateway_port, "/v2/health/live"),
-                    ("server", settings.api_host, settings.api_port, "/healthz"),
-                )
-                if not _answers(host, port, path)
-            ]
-            if not waiting and settings.credentials.exists():
-                return
-            if not goes_on() or time.monotonic() >= until:
+        while waiting := _waiting(settings):
+            for known in living(settings.run):
+                seen.setdefault(known.name, set()).add(known.pid)
+            is_looping = any(len(seen[name]) >= STARTS_MAX for name in waiting)
+            if is_looping or not goes_on() or time.monotonic() >= until:
                 break
             time.sleep(POLL_S)
-    said = "\n".join(
-        line for name in waiting for line in _last_lines(settings.logs / f"{name}.log")
-    )
+        else:
+            return
+    lines = [line for name in waiting for line in _last_lines(settings.logs / f"{name}.log")]
     raise Unavailable(
-        f"{' and '.join(waiting) or 'the platform'} did not come up; last lines:\n{said}",
+        "\n  ".join([f"{' and '.join(waiting)} did not come up; last lines:", *lines]),
         hint=f"`pai doctor` says what is wrong; logs are in {settings.logs}",
     )
 
 
-def _answers(host: str, port: int, path: str) -> bool:
+def _waiting(settings: Settings) -> list[str]:
+    """Return which of this home's processes do not serve yet; a stranger on their ports does not count."""
+    waiting = []
+    if not living(settings.run, "gateway") or not gateway_client(settings).status().is_serving:
+        waiting.append("gateway")
+    is_server_up = living(settings.run, "server") and settings.credentials.exists()
+    if not is_server_up or not _answers(settings.api_host, settings.api_port):
+        waiting.append("server")
+    return waiting
+
+
+def _answers(host: str, port: int) -> bool:
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - read, not bound
     connection = http.client.HTTPConnection(reachable, port, timeout=ASK_TIMEOUT_S)
     try:
-        connection.request("GET", path, headers={"host": "localhost"})
+        connection.request("GET", "/healthz", headers={"host": "localhost"})
         return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False
