@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.gateway.rig import GatewayRig
 from tests.e2e.gateway.upstream import Upstream
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from tests.e2e.gateway.upstream import Upstream
 
 from prometheus_ai.compose.gateway import gateway_client
 from prometheus_ai.compose.settings import Settings
@@ -22,8 +23,6 @@ from prometheus_ai.domain.route import (
     RouteTable,
     Sticky,
 )
-
-from tests.e2e.gateway.upstream import Upstream
 
 _PROGRAM = """
 import sys
@@ -77,6 +76,7 @@ class GatewayRig:
         self.table = RouteTable(generation=0, backends=())
         self.process: subprocess.Popen[bytes] | None = None
         self.log = home.parent / "gateway.log"
+        home.parent.mkdir(parents=True, exist_ok=True)
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start a gateway process and return at once."""

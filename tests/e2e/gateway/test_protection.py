@@ -1,16 +1,13 @@
 """Limits, retries, ejection, streams, and what a client may not do."""
 
-import json
+import contextlib
 import socket
-import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import httpx
 import pytest
-
-from tests.e2e.gateway.rig import GatewayRig, free_port, release, route, wait_until
+from tests.e2e.gateway.rig import GatewayRig, release, route, wait_until
 from tests.e2e.gateway.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
@@ -113,12 +110,12 @@ def test_what_may_run_twice_survives_a_broken_connection(
     two.aborted.add("k")
     one.aborted.clear()
     answers = []
-    for _ in range(6):
+    while not one.aborted:
         headers = {"idempotency-key": "k"} if how == "key" else {}
         method = "GET" if how == "get" else "POST"
         answers.append(gateway.http.request(method, "/twice/abort-once/k", headers=headers))
+        assert len(answers) < 100, "the balancer never chose the first replica"
     assert {answer.status_code for answer in answers} == {200}
-    assert one.aborted == {"k"}
 
 
 def test_a_replica_that_keeps_failing_is_ejected_for_a_while(
@@ -152,23 +149,16 @@ def test_overload_is_refused_at_once_and_counted(gateway: GatewayRig, one: Upstr
     gateway.serve(route("busy", release("v1", one, request_timeout_s=60), weights={"v1": 100}))
     # More than connections and queue take together.
     count = 2300
-    payload = b"POST /busy/sleep/4000 HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
-    sockets = [socket.create_connection(("127.0.0.1", gateway.settings.gateway_port))]
-    try:
-        sockets[0].close()
-        sockets = []
+    payload = b"POST /busy/sleep/60000 HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+    with contextlib.ExitStack() as connections:
         for _ in range(count):
-            connection = socket.create_connection(("127.0.0.1", gateway.settings.gateway_port))
-            connection.sendall(payload)
-            connection.settimeout(30)
-            sockets.append(connection)
-        answer = sockets[-1].recv(4096).decode()
-        assert answer.startswith("HTTP/1.1 503")
-        assert '"error":"overloaded' in answer
-        assert "retry-after: 1" in answer
-    finally:
-        for connection in sockets:
-            connection.close()
+            address = ("127.0.0.1", gateway.settings.gateway_port)
+            last = connections.enter_context(socket.create_connection(address, timeout=30))
+            last.sendall(payload)
+        answer = last.recv(4096).decode()
+    assert answer.startswith("HTTP/1.1 503")
+    assert '"error":"overloaded' in answer
+    assert "retry-after: 1" in answer
     counters = {found.backend: found for found in gateway.client.read().releases}
     assert counters["busy"].rejected > 0
     assert counters["busy"].errors == 0

@@ -4,10 +4,10 @@ from collections import Counter
 
 import httpx
 import pytest
-
-from prometheus_ai.domain.route import Sticky
 from tests.e2e.gateway.rig import GatewayRig, release, route
 from tests.e2e.gateway.upstream import Upstream
+
+from prometheus_ai.domain.route import Sticky
 
 pytestmark = pytest.mark.e2e
 
@@ -154,9 +154,7 @@ def test_a_sticky_cookie_is_minted_and_keeps_the_first_release(
         assert not any("set-cookie" in answer.headers for answer in later)
 
 
-def test_other_cookies_stay_as_they_are(
-    gateway: GatewayRig, one: Upstream, two: Upstream
-) -> None:
+def test_other_cookies_stay_as_they_are(gateway: GatewayRig, one: Upstream, two: Upstream) -> None:
     sticky = Sticky(cookie="c")
     gateway.serve(route("jar", release("v1", one), weights={"v1": 100}, sticky=sticky))
     sent = gateway.get("/jar/", cookie="abc=1; bc=2").json()["headers"]["cookie"]

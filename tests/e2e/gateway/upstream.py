@@ -11,6 +11,23 @@ from prometheus_ai.domain.replica import Endpoint
 from prometheus_ai.domain.route import RoutedReplica
 
 
+class _Tracked(asyncio.StreamReaderProtocol):
+    """A connection that is known from its first to its last moment."""
+
+    def __init__(self, upstream: "Upstream") -> None:
+        super().__init__(asyncio.StreamReader(limit=2**21), upstream.serve)
+        self._transports = upstream.transports
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transports.add(transport)
+        self._transport_seen = transport
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transports.discard(self._transport_seen)
+        super().connection_lost(exc)
+
+
 class Upstream:
     """One replica on a thread of its own.
 
@@ -26,7 +43,8 @@ class Upstream:
         self.aborted: set[str] = set()
         self._release = threading.Event()
         self._loop = asyncio.new_event_loop()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self.transports: set[Any] = set()
+        self._answering: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self.port = 0
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"upstream-{name}")
@@ -67,8 +85,8 @@ class Upstream:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=10)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self.port, limit=2**21, backlog=512
+        self._server = await self._loop.create_server(
+            lambda: _Tracked(self), "127.0.0.1", self.port, backlog=512
         )
         self.port = self._server.sockets[0].getsockname()[1]
 
@@ -76,28 +94,29 @@ class Upstream:
         if self._server is not None:
             self._server.close()
             self._server = None
-        for writer in list(self._writers):
-            writer.transport.abort()
+        for transport in list(self.transports):
+            transport.abort()
         await asyncio.sleep(0)
 
     async def _finish(self) -> None:
         await self._kill()
-        # Connections that were just accepted start their tasks first, and end them then.
-        await asyncio.sleep(0.01)
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.sleep(0.01)
+        while self.transports or asyncio.all_tasks() - {asyncio.current_task()}:
+            await self._kill()
+            for task in self._answering:
+                task.cancel()
+            await asyncio.sleep(0.01)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of one connection."""
         # A client or a kill may break the connection at any point, which is what tests are for.
+        task = asyncio.current_task()
+        assert task is not None
+        self._answering.add(task)
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while await self._answer(reader, writer):
                 pass
-        self._writers.discard(writer)
-        writer.transport.abort() if self._server is None else writer.close()
+        self._answering.discard(task)
+        writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
@@ -123,7 +142,8 @@ class Upstream:
         body = json.dumps(echo | {"body_size": size}).encode()
         writer.write(
             f"HTTP/1.1 {status} x\r\nx-pai-release: what/ever\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\n\r\n".encode() + body
+            f"content-length: {len(body)}\r\n\r\n".encode()
+            + body
         )
         await writer.drain()
         return True
