@@ -53,7 +53,8 @@ class Stage:
 
     def process(self, name: str) -> int:
         """Return the process id of one of the platform's processes, from its run folder."""
-        return int(json.loads((self.home / "run" / f"{name}.json").read_text())["pid"])
+        (found,) = (self.home / "run" / "processes").glob(f"{name}-*.json")
+        return int(json.loads(found.read_text())["pid"])
 
 
 def open_stage(root: Path, console: Console) -> Stage:
@@ -83,7 +84,7 @@ def _free_ports(count: int) -> list[int]:
 
 def kill_for(stage: Stage, seconds: float) -> int:
     """Kill the control plane with SIGKILL, and keep it dead that long; return the pid that died."""
-    supervisor, server = stage.process("up"), stage.process("server")
+    supervisor, server = stage.process("supervisor"), stage.process("server")
     # The supervisor would bring it back at once; it is held still, so that the absence lasts.
     os.kill(supervisor, signal.SIGSTOP)
     try:
