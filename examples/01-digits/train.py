@@ -3,7 +3,8 @@
 Usage: python train.py FOLDER
 
 Writes ``v1/model.onnx`` (logistic regression), ``v2/model.skops`` (support vectors, better),
-``v3/model.py`` (answers wrongly, and slowly) and ``held_out.npz`` (images nobody trained on).
+``v3/model.py`` (answers wrongly, and slowly), ``held_out.npz`` (images nobody trained on) and
+``images.npy`` (five of them, for `pai predict`).
 The data set ships with scikit-learn: 1,797 images of 8 x 8 pixels.
 """
 
@@ -71,6 +72,7 @@ def train(folder: Path) -> dict[str, float]:
 
     (folder / "v3" / "model.py").write_text(BAD_MODEL)
     np.savez(folder / "held_out.npz", images=held_out, labels=held_out_labels)
+    np.save(folder / "images.npy", held_out[:5])
     return {
         "v1": float(first.score(held_out, held_out_labels)),
         "v2": float(second.score(held_out, held_out_labels)),
