@@ -11,7 +11,7 @@ from prometheus_ai.api.bodies import DIGEST_PATTERN, DeployBody, InspectBody, Sp
 from prometheus_ai.api.uploads import receive
 from prometheus_ai.control.deploy import Deployed
 from prometheus_ai.control.requests import DeployRequest
-from prometheus_ai.control.spec_files import SpecDiff, check_spec, diff_spec, read_spec, spec_schema
+from prometheus_ai.control.spec_files import SpecDiff, check_spec, read_spec, spec_schema
 from prometheus_ai.domain.errors import InvalidInput, NotFound
 from prometheus_ai.domain.release import Artefact
 
@@ -40,7 +40,7 @@ def check(body: SpecToCheck, _token: Viewer) -> dict[str, Any]:
 @router.post("/diffs", operation_id="diff")
 def diff(body: DeployBody, control: Control, _token: Viewer) -> SpecDiff:
     """Say what a deploy would change, without changing anything."""
-    return diff_spec(control.plane, _request(body))
+    return control.diff(_request(body))
 
 
 @router.post("/deploys", operation_id="deploy", status_code=202)

@@ -58,6 +58,8 @@ class ErrorDetail(BaseModel):
     message: str
     hint: str = ""
     problems: list[Problem] = []
+    source: str = ""
+    """The file that the problems are in."""
 
 
 class ErrorBody(BaseModel):
@@ -104,6 +106,7 @@ def install(app: FastAPI) -> None:
                 ).model_dump()
                 for one in problems
             ),
+            source=error.source if isinstance(error, InvalidSpec) else "",
         )
         headers = {}
         if status == 401:

@@ -58,15 +58,16 @@ class Guard:
 
 
 def error_body(
-    error: PlatformError, problems: Iterable[dict[str, object]] = ()
+    error: PlatformError, problems: Iterable[dict[str, object]] = (), source: str = ""
 ) -> dict[str, object]:
     """Return the one shape that every error has."""
     return {
         "error": {
             "code": error.code,
-            "message": error.message if hasattr(error, "message") else str(error),
+            "message": error.message,
             "hint": error.hint,
             "problems": list(problems),
+            "source": source,
         }
     }
 

@@ -20,6 +20,8 @@ class Goal:
 
     backend: str
     version: str
+    is_new: bool = True
+    """Whether lines that are there at the first look belong to this deploy."""
 
 
 def wait_until_served(look: Look, goal: Goal, say: Say, timeout_s: float) -> None:
@@ -30,13 +32,13 @@ def wait_until_served(look: Look, goal: Goal, say: Say, timeout_s: float) -> Non
         NotReady: the time is over; the deploy itself goes on.
     """
     until = time.monotonic() + timeout_s
-    said: tuple[str, ...] = ()
+    said: tuple[str, ...] | None = () if goal.is_new else None
     step = ""
     for pause_s in _pauses():
         detail = look()
         release = next((one for one in detail["releases"] if one["version"] == goal.version), None)
         lines = tuple(detail.get("progress", ()))
-        for line in _new(said, lines):
+        for line in _new(lines if said is None else said, lines):
             say(line)
         said = lines
         now = _step(release, detail["summary"])

@@ -123,7 +123,7 @@ class Client:
         answer = self._wire.ask("POST", "/api/v1/deploys", body=body, timeout_s=DEPLOY_TIMEOUT_S)
         deployed = record(answer.json())
         if wait:
-            goal = Goal(backend=deployed.backend, version=deployed.version)
+            goal = Goal(backend=deployed.backend, version=deployed.version, is_new=deployed.is_new)
             timeout_s = WAIT_TIMEOUT_S if wait is True else float(wait)
             wait_until_served(lambda: self.backend(goal.backend), goal, on_progress, timeout_s)
         return deployed

@@ -55,13 +55,14 @@ def init(
     if path.exists() and not force:
         raise Conflict(f"{path} exists", hint="choose another --output, or give --force")
     found = inspect_model(model_file, engine, allow_pickle=allow_pickle)
+    signature = _signature(found)
     spec = check_spec(
         {
             "name": name or _name_from(model_file),
             "model": {
                 "path": _relative(model_file, path),
                 "engine": found["engine"],
-                **({"signature": found["signature"]} if found.get("signature") else {}),
+                **({"signature": signature} if signature else {}),
                 **({"allow_pickle": True} if found.get("runs_code") and allow_pickle else {}),
             },
         },
@@ -72,7 +73,7 @@ def init(
     write_text(path, render_spec(spec, schema_file=f"./{SCHEMA_NAME}" if with_schema else None))
     for warning in found.get("warnings") or ():
         output.say(output.paint("warning", "yellow", sys.stderr) + f": {warning}")
-    if not found.get("signature"):
+    if not signature:
         output.say(f"inputs and outputs are not known yet: {found.get('missing') or 'see above'}")
     output.write(f"wrote {path}: backend {spec.name}, engine {spec.model.engine}")
     output.say(f"next: pai deploy {path} --wait")
@@ -108,6 +109,19 @@ def inspect_model(model_file: str, engine: str | None, *, allow_pickle: bool) ->
         raise InvalidInput(message[0].removeprefix("pai-runtime inspect: "))
     found: Mapping[str, Any] = json.loads(done.stdout)
     return found
+
+
+def _signature(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what a spec says of a signature; the model server knows more."""
+    signature = found.get("signature")
+    if not signature:
+        return None
+    return {
+        side: [
+            {name: one[name] for name in ("name", "datatype", "shape")} for one in signature[side]
+        ]
+        for side in ("inputs", "outputs")
+    }
 
 
 def _name_from(model_file: str) -> str:
