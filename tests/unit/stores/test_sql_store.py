@@ -212,6 +212,47 @@ def test_a_database_held_by_another_process_is_said_to_be(store: SqlStore, path:
         tx.put_backend(make_backend())
 
 
+def test_a_database_locked_for_good_cannot_be_opened(path: Path) -> None:
+    fill(path, 1)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode = EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        assert isinstance(problem_of_opening(path), Unavailable)
+
+
+OPEN_AND_COUNT = """
+import sys
+from pathlib import Path
+from prometheus_ai.adapters.stores.sql import SqlStore
+sys.stdout.write("ready\n")
+sys.stdout.flush()
+sys.stdin.readline()
+store = SqlStore.open(Path(sys.argv[1]))
+with store.write() as tx:
+    tx.next_table_generation()
+"""
+
+
+def test_several_processes_may_make_the_database_at_once(path: Path) -> None:
+    command = [sys.executable, "-c", OPEN_AND_COUNT, str(path)]
+    pipe = subprocess.PIPE
+    children = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(3)]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write("go\n")
+        child.stdin.flush()
+    for child in children:
+        child.communicate(timeout=60)
+    assert [child.returncode for child in children] == [0, 0, 0]
+    store = SqlStore.open(path)
+    with store.read() as view:
+        assert view.table_generation() == 3
+    store.close()
+
+
 def test_a_writer_waits_no_longer_than_the_bound(store: SqlStore) -> None:
     opened, done = threading.Event(), threading.Event()
 

@@ -1,5 +1,6 @@
 """Changes inside one transaction."""
 
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,6 +33,9 @@ from prometheus_ai.domain.window import Window
 
 AUDIT_BUFFER_MAX = 1_000
 """Audit records held before they are written; a bound on memory, not on durability."""
+
+NODES_KEPT_MAX = 10_000
+"""Subtree hashes read once in a change and kept: every append asks for the same few."""
 
 _RELEASE_EXISTS = select(releases.c.number).where(
     releases.c.backend == bindparam("of_backend"), releases.c.version == bindparam("of_version")
@@ -76,6 +80,7 @@ class SqlWriting(SqlReading):
         self._fills_cache = False  # what this change inserts may yet be rolled back
         self._records: list[AuditRecord] = []
         self._nodes: dict[tuple[int, int], bytes] = {}
+        self._loaded: dict[tuple[int, int], bytes] = {}
         self._head: TreeHead | None = None
 
     def finish(self) -> None:
@@ -255,11 +260,13 @@ class SqlWriting(SqlReading):
 
     def audit_nodes(self, ids: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], bytes]:
         """Return stored subtree hashes, with what this change appended."""
-        found = {node_id: self._nodes[node_id] for node_id in ids if node_id in self._nodes}
-        missing = [node_id for node_id in ids if node_id not in found]
+        known = ChainMap(self._nodes, self._loaded)
+        missing = [node_id for node_id in ids if node_id not in known]
         if missing:
-            found.update(super().audit_nodes(missing))
-        return found
+            if len(self._loaded) > NODES_KEPT_MAX:
+                self._loaded.clear()
+            self._loaded.update(super().audit_nodes(missing))
+        return {node_id: known[node_id] for node_id in ids if node_id in known}
 
     def _flush_audit(self) -> None:
         if not self._records or self._head is None:
