@@ -23,6 +23,7 @@ from prometheus_ai_runtime.http.connection import Connection
 from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.infer import InferEndpoint
 from prometheus_ai_runtime.http.inspection import Inspection
+from prometheus_ai_runtime.http.predict import PredictEndpoint
 from prometheus_ai_runtime.http.repository import Repository
 from prometheus_ai_runtime.http.router import Router
 from prometheus_ai_runtime.log import log
@@ -59,6 +60,8 @@ class Server:
         Repository(self.host).add_routes(router)
         infer = InferEndpoint(self.host)
         router.model("/infer", post=infer)
+        router.model("/infer_stream", post=infer.stream)
+        router.named("/predict", post=PredictEndpoint(self.host))
         self._stop = asyncio.Event()
         self._listener: asyncio.Server | None = None
         self._grpc: Front | None = None

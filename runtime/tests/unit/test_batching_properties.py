@@ -63,7 +63,7 @@ class Call(Work):
         self.shape_key = plan.grouping(self.row_shapes)
         self.priority, self.tenant, self.cost = priority, tenant, values.shape[1]
         self.arrived, self.deadline, self.settled = 0.0, float("inf"), False
-        self.throttled_from_us = 0
+        self.throttled_from_us, self.window = 0, None
         self.outcomes: list[Any] = []
 
     def complete(self, result: BatchResult, first_row: int) -> None:

@@ -11,9 +11,10 @@ from prometheus_ai_runtime.batching.curve import LatencyCurve
 from prometheus_ai_runtime.batching.engine_call import EngineCall, Segment, failure_of
 from prometheus_ai_runtime.batching.lineup import Bounds, Lineup
 from prometheus_ai_runtime.batching.stats import ModelStats
+from prometheus_ai_runtime.batching.streaming import Piece, run_stream
 from prometheus_ai_runtime.batching.work import BatchResult, Work
 from prometheus_ai_runtime.config import Batching
-from prometheus_ai_runtime.errors import DeadlinePassed, Overloaded, Unavailable
+from prometheus_ai_runtime.errors import DeadlinePassed, Overloaded, RequestError, Unavailable
 from prometheus_ai_runtime.watch.cgroup import Throttling
 
 _GATHER_SHARE = 0.04
@@ -81,6 +82,8 @@ class Batcher:
             return
         work.settled = True
         self.stats.cancelled += 1
+        if work.window is not None:
+            work.window.cancel()
         if not any(work is w for w in self.running):
             self.lineup.discard(work)
 
@@ -175,7 +178,7 @@ class Batcher:
         self.running = works
         rows = sum([w.rows for w in works])
         expected_s = self.curve.predict(rows)
-        if 0.0 < expected_s <= self._inline_s_max:
+        if 0.0 < expected_s <= self._inline_s_max and works[0].window is None:
             call = self._call
             assert call is not None, "a closed batcher starts nothing"
             self._settle(works, call.run(works))
@@ -192,6 +195,8 @@ class Batcher:
             if call is None:
                 error = Unavailable(f"model `{self.name}` was unloaded")
                 segments: list[Segment] = [(works, error)]
+            elif works[0].window is not None:
+                segments = [(works, self._stream(call, works[0]))]
             else:
                 try:
                     segments = call.run(works)
@@ -202,6 +207,35 @@ class Batcher:
                 self._loop.call_soon_threadsafe(self._settle, works, segments)
             except RuntimeError:
                 return
+
+    def _stream(self, call: EngineCall, work: Work) -> BatchResult | RequestError:
+        """Run a stream on the engine thread."""
+        started = perf_counter()
+
+        def give(piece: Piece) -> None:
+            self._loop.call_soon_threadsafe(self._piece, work, piece)
+
+        error = run_stream(call, work, work.window, give)
+        if error is not None:
+            return error
+        result = BatchResult([], work.rows, call.plan.batched)
+        result.started = started
+        result.compute_s = perf_counter() - started
+        return result
+
+    def _piece(self, work: Work, piece: Piece) -> None:
+        now = perf_counter()
+        if self.busy_since is not None:
+            # Every piece is progress.
+            self.busy_since = now
+        if work.settled:
+            work.window.leave()
+            return
+        # The deadline was for the first piece; from then on progress is what counts.
+        work.deadline = math.inf
+        self.stats.piece(now, work.arrived, work.window.last_piece_at)
+        work.window.last_piece_at = now
+        work.piece(piece)
 
     def _settle(self, works: Sequence[Work], segments: list[Segment]) -> None:
         now = perf_counter()
@@ -222,7 +256,8 @@ class Batcher:
                     if not work.settled:
                         self._fail(work, result)
                 continue
-            self.curve.observe(result.rows, result.compute_s)
+            if part[0].window is None:
+                self.curve.observe(result.rows, result.compute_s)
             self.stats.batch(result.rows, result.compute_s)
             result.throttled_us = throttled
             first_row = 0

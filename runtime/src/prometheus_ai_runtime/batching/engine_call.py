@@ -1,14 +1,14 @@
 """One engine call for a batch: put rows together, run, check, and find the row that fails."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prometheus_ai_runtime.batching.work import BatchResult, Work
-from prometheus_ai_runtime.engines.base import LoadedModel
+from prometheus_ai_runtime.engines.base import LoadedModel, StreamingModel, Tensors
 from prometheus_ai_runtime.errors import ModelFailed, RequestError
 from prometheus_ai_runtime.tensors.encode import normal_output
 from prometheus_ai_runtime.tensors.plan import NUMPY_DTYPES, InputPlan, Plan
@@ -37,6 +37,25 @@ class EngineCall:
             middle = len(works) // 2
             return self.run(works[:middle]) + self.run(works[middle:])
 
+    @property
+    def streams(self) -> bool:
+        """Whether the model yields pieces."""
+        found = getattr(self.model, "streams", None)
+        return callable(getattr(self.model, "stream", None)) if found is None else bool(found)
+
+    def stream(self, work: Work) -> Generator[list[NDArray[Any]], None, None]:
+        """Yield one request's outputs piece by piece; closing it closes the model's own iterator."""
+        inputs = {p.spec.name: self._input(p, (work,), work.rows) for p in self.plan.inputs}
+        model = cast(StreamingModel, self.model)
+        pieces = model.stream(inputs)
+        try:
+            for piece in pieces:
+                yield self._outputs(piece, None)
+        finally:
+            close = getattr(pieces, "close", None)
+            if close is not None:
+                close()
+
     def _call(self, works: Sequence[Work]) -> BatchResult:
         started = perf_counter()
         rows = works[0].rows if len(works) == 1 else sum([w.rows for w in works])
@@ -51,7 +70,10 @@ class EngineCall:
         return result
 
     def _predict(self, inputs: dict[str, NDArray[Any]], rows: int) -> list[NDArray[Any]]:
-        raw = self.model.predict(inputs)
+        return self._outputs(self.model.predict(inputs), rows)
+
+    def _outputs(self, raw: Tensors, rows: int | None) -> list[NDArray[Any]]:
+        """The outputs in the signature's order and datatypes; ``rows`` is None for pieces."""
         outputs = []
         for spec, dtype in zip(self.plan.signature.outputs, self._dtypes, strict=True):
             try:
@@ -59,7 +81,11 @@ class EngineCall:
             except KeyError:
                 raise ValueError(f"the model gave no output `{spec.name}`") from None
             array = normal_output(spec, array, dtype)
-            if self.plan.batched and (array.ndim == 0 or array.shape[0] != rows):
+            if (
+                rows is not None
+                and self.plan.batched
+                and (array.ndim == 0 or array.shape[0] != rows)
+            ):
                 raise ValueError(
                     f"output `{spec.name}` has shape {array.shape} for a batch of {rows} rows"
                 )

@@ -21,7 +21,10 @@ class ModelStats:
         "cancelled",
         "client_error",
         "compute_seconds",
+        "first_piece_seconds",
         "ok",
+        "piece_gap_seconds",
+        "pieces",
         "queue_seconds",
         "rejected",
         "request_seconds",
@@ -35,6 +38,9 @@ class ModelStats:
         self.request_seconds = Histogram()
         self.queue_seconds = Histogram()
         self.compute_seconds = Histogram()
+        self.first_piece_seconds = Histogram()
+        self.piece_gap_seconds = Histogram()
+        self.pieces = 0
         self._drained = self._busy_s = 0.0
 
     def batch(self, rows: int, compute_s: float) -> None:
@@ -44,6 +50,15 @@ class ModelStats:
         self.compute_seconds.record(compute_s)
         self._drained = self._drained * _RATE_DECAY + rows
         self._busy_s = self._busy_s * _RATE_DECAY + compute_s
+
+    def piece(self, now: float, arrived: float, last: float) -> None:
+        """Count one piece of a streamed answer; ``last`` is when the one before it came, or 0."""
+        self.pieces += 1
+        if last:
+            self.piece_gap_seconds.record(now - last)
+            self.piece_gap_seconds.trim()
+        else:
+            self.first_piece_seconds.record(now - arrived)
 
     def failed(self, error: RequestError) -> None:
         """Count one request that got an error answer."""
@@ -77,9 +92,13 @@ class ModelStats:
         }
 
     def histograms(self) -> dict[str, Any]:
-        """The three exact histograms, as the wire page names them."""
-        return {
+        """The exact histograms, as the wire page names them; those of streams once there are any."""
+        histograms = {
             "request_seconds": self.request_seconds.as_json(),
             "queue_seconds": self.queue_seconds.as_json(),
             "compute_seconds": self.compute_seconds.as_json(),
         }
+        if self.pieces:
+            histograms["first_piece_seconds"] = self.first_piece_seconds.as_json()
+            histograms["piece_gap_seconds"] = self.piece_gap_seconds.as_json()
+        return histograms

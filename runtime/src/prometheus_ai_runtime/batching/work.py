@@ -71,6 +71,7 @@ class Work:
         "shape_key",
         "tenant",
         "throttled_from_us",
+        "window",
     )
 
     rows: int
@@ -86,9 +87,15 @@ class Work:
     cost: int
     settled: bool
     throttled_from_us: int
+    window: Any
+    """Not None when the answer is wanted piece by piece; see ``batching.streaming``."""
 
     def complete(self, result: BatchResult, first_row: int) -> None:
         """Take the rows ``first_row`` to ``first_row + rows`` of the result; on the event loop."""
+        raise NotImplementedError
+
+    def piece(self, outputs: list[NDArray[Any]]) -> None:
+        """Take one piece of a streamed answer; on the event loop, before ``complete`` or ``fail``."""
         raise NotImplementedError
 
     def fail(self, error: RequestError) -> None:

@@ -9,6 +9,7 @@ It calls ``ModelHost.serving`` to find the model and ``enter`` to queue the work
 
 from typing import Protocol
 
+from prometheus_ai_runtime.batching.streaming import Window
 from prometheus_ai_runtime.batching.work import Work
 from prometheus_ai_runtime.hosting.model import HostedModel
 
@@ -22,15 +23,25 @@ class Front(Protocol):
         """Take no more requests, finish those under way, and end within ``grace_s``."""
 
 
-def enter(work: Work, model: HostedModel, received: float, timeout_s: float) -> None:
+def enter(
+    work: Work,
+    model: HostedModel,
+    received: float,
+    timeout_s: float,
+    window: Window | None = None,
+) -> None:
     """Queue a request; ``received`` is when its first byte came, in ``perf_counter`` seconds.
 
+    With a window the answer comes piece by piece: ``Work.piece`` for each, then ``complete`` with an
+    empty result; every piece is paid back with ``window.leave``. The deadline holds for the first.
     Raises Overloaded or Unavailable, and then the work was not taken.
     """
     work.arrived = received
     work.deadline = received + timeout_s
     work.settled = False
-    work.shape_key = model.plan.grouping(work.row_shapes)
+    work.window = window
+    # A stream has the engine for itself.
+    work.shape_key = ((id(work),),) if window else model.plan.grouping(work.row_shapes)
     work.cost = model.cost_of(work)
     work.throttled_from_us = model.throttling.total_us
     model.batcher.submit(work)

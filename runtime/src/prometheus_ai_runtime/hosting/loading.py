@@ -147,6 +147,7 @@ class _Sample(Work):
         self.row_shapes = self.shape_key = shapes
         self.rows = rows
         self.settled = False
+        self.window = None
 
 
 Timings = tuple[tuple[int, float], ...]

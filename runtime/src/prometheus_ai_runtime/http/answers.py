@@ -11,6 +11,7 @@ STATUS_OF = {
     "invalid": 400,
     "not_found": 404,
     "too_large": 413,
+    "unsupported": 415,
     "overloaded": 429,
     "cancelled": 499,
     "model_failed": 500,

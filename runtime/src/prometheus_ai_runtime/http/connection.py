@@ -104,6 +104,8 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Read again."""
         self._writable = True
+        for exchange in self._exchanges:
+            exchange.pay_back()
         if self._state != _DEAF and len(self._exchanges) < self._door.limits.pipelined_max:
             self._transport.resume_reading()
 
@@ -119,11 +121,33 @@ class Connection(asyncio.Protocol):
             if exchange.close_after:
                 self._close()
             return
-        exchange.pending_answer = data
-        while exchanges and exchanges[0].pending_answer is not None:
-            first = exchanges.popleft()
-            assert first.pending_answer is not None, "checked by the loop"
-            self._transport.write(first.pending_answer)
+        exchange.pending_answer.append(data)
+        self._advance()
+
+    def deliver_part(self, exchange: Exchange, data: bytes, last: bool) -> None:
+        """Send a part of an answer."""
+        if exchange.answered:
+            return
+        exchange.answered = last
+        exchange.pending_answer.append(data)
+        self._advance()
+
+    @property
+    def writable(self) -> bool:
+        """Whether the client keeps up with what is written."""
+        return self._writable
+
+    def _advance(self) -> None:
+        """Write what the first exchanges have ready; answers never overtake each other."""
+        exchanges = self._exchanges
+        while exchanges:
+            first = exchanges[0]
+            if first.pending_answer:
+                self._transport.write(b"".join(first.pending_answer))
+                first.pending_answer.clear()
+            if not first.answered:
+                break
+            exchanges.popleft()
             if first.close_after:
                 self._close()
                 return

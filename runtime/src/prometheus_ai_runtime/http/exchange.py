@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from itertools import count
 from os import urandom
-from typing import Protocol
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from prometheus_ai_runtime.batching.work import BatchResult, Work
 from prometheus_ai_runtime.errors import RequestError
@@ -34,6 +36,13 @@ class Outlet(Protocol):
     def deliver(self, exchange: "Exchange", data: bytes) -> None:
         """Send the whole answer when the answers before it are out."""
 
+    def deliver_part(self, exchange: "Exchange", data: bytes, last: bool) -> None:
+        """Send a part of the answer when the answers before it are out."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether the client keeps up with what is written."""
+
 
 class Exchange(Work):
     """One request; ``answered`` turns true with its answer or when its client is gone."""
@@ -49,6 +58,7 @@ class Exchange(Work):
         "received",
         "responder",
         "timeout_s",
+        "withheld",
         "work_owner",
     )
 
@@ -65,7 +75,9 @@ class Exchange(Work):
         self.tenant = ""
         self.timeout_s: float | None = None
         self.close_after = not head.keep_alive
-        self.pending_answer: bytes | None = None
+        self.pending_answer: list[bytes] = []
+        self.withheld = 0
+        """Pieces written while the client did not keep up, to be paid back to the window."""
         self.work_owner: WorkOwner | None = None
         """The queue that holds this request's work, to be told when the client goes away."""
 
@@ -92,16 +104,36 @@ class Exchange(Work):
         """Answer with this request's rows of the batch."""
         self.responder(self, result, first_row)
 
+    def piece(self, outputs: list[NDArray[Any]]) -> None:
+        """Send one piece of a streamed answer."""
+        self.responder.piece(self, outputs)
+        if self.outlet.writable:
+            self.window.leave()
+        else:
+            self.withheld += 1
+
+    def pay_back(self) -> None:
+        """Let the model go on after the client caught up."""
+        withheld, self.withheld = self.withheld, 0
+        for _ in range(withheld):
+            self.window.leave()
+
     def fail(self, error: RequestError) -> None:
         """Answer with the error that the queue or the engine gave."""
-        self.refuse(error)
+        self.responder.fail(self, error)
 
 
 class Responder(Protocol):
     """How one model's results are written for one kind of request."""
 
     def __call__(self, exchange: Exchange, result: BatchResult, first_row: int) -> None:
-        """Encode and deliver the answer."""
+        """Encode and deliver the answer, or the end of a streamed one."""
+
+    def piece(self, exchange: Exchange, outputs: list[NDArray[Any]]) -> None:
+        """Encode and deliver one piece of a streamed answer."""
+
+    def fail(self, exchange: Exchange, error: RequestError) -> None:
+        """Deliver the error."""
 
 
 class WorkOwner(Protocol):

@@ -13,10 +13,13 @@ _HISTOGRAMS = (
     ("request_seconds", "From the first byte read to the last byte handed to the kernel."),
     ("queue_seconds", "Waiting for the engine."),
     ("compute_seconds", "In the engine, one value a batch."),
+    ("first_piece_seconds", "From the first byte read to the first piece of a streamed answer."),
+    ("piece_gap_seconds", "Between two pieces of a streamed answer."),
 )
 _COUNTERS = (
     ("rows", "Rows run."),
     ("batches", "Engine calls that succeeded."),
+    ("pieces", "Pieces of streamed answers."),
 )
 
 

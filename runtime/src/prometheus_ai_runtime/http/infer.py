@@ -3,18 +3,17 @@
 from time import perf_counter
 from typing import Any
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from prometheus_ai_runtime.batching.work import BatchResult
 from prometheus_ai_runtime.errors import InvalidRequest, RequestError
 from prometheus_ai_runtime.hosting.entry import enter
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.hosting.model import HostedModel
+from prometheus_ai_runtime.http.events import submit_stream, wants_events
 from prometheus_ai_runtime.http.exchange import Exchange, made_request_id
 from prometheus_ai_runtime.tensors.decode import decode
-from prometheus_ai_runtime.tensors.encode import raw_bytes, text_of
+from prometheus_ai_runtime.tensors.encode import json_values, raw_bytes
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 _FRAGMENTS_MAX = 256
@@ -36,24 +35,35 @@ class InferEndpoint:
 
     def __call__(self, exchange: Exchange) -> None:
         """Decode and queue; the answer follows when the batch has run."""
-        head = exchange.head
-        model = self._host.serving(head.model, head.version)
-        try:
-            decoded = decode(model.plan, exchange.body, head.json_bytes, model.finite_only)
-            exchange.decoded = decoded
-            if decoded.parameters:
-                read_parameters(exchange, decoded.parameters)
-        except RequestError:
-            model.stats.client_error += 1
-            raise
-        exchange.rows = decoded.rows
-        exchange.parts = decoded.parts
-        exchange.row_shapes = decoded.row_shapes
+        model = self._decode(exchange)
+        if b"accept" in exchange.head.headers and wants_events(exchange):
+            submit_stream(exchange, model, self._request_s, plain=False)
+            return
         responder = model.memo.get("infer")
         if responder is None:
             responder = model.memo["infer"] = InferResponder(model)
         exchange.responder = responder
         submit(exchange, model, self._request_s)
+
+    def stream(self, exchange: Exchange) -> None:
+        """Decode and queue; the answer comes as events."""
+        submit_stream(exchange, self._decode(exchange), self._request_s, plain=False)
+
+    def _decode(self, exchange: Exchange) -> HostedModel:
+        head = exchange.head
+        model = self._host.serving(head.model, head.version)
+        try:
+            decoded = decode(model.plan, exchange.body, head.json_bytes, model.finite_only)
+            if decoded.parameters:
+                read_parameters(exchange, decoded.parameters)
+        except RequestError:
+            model.stats.client_error += 1
+            raise
+        exchange.decoded = decoded
+        exchange.rows = decoded.rows
+        exchange.parts = decoded.parts
+        exchange.row_shapes = decoded.row_shapes
+        return model
 
 
 def submit(exchange: Exchange, model: HostedModel, request_s: float) -> None:
@@ -103,6 +113,14 @@ class InferResponder:
         else:
             body, kind = self._chosen_body(exchange, result, first_row)
         send(exchange, self._model, result, kind, body)
+
+    def piece(self, exchange: Exchange, outputs: list[Any]) -> None:
+        """Never called: only events are streamed."""
+        raise NotImplementedError
+
+    def fail(self, exchange: Exchange, error: RequestError) -> None:
+        """Answer with the protocol's error object."""
+        exchange.refuse(error)
 
     def _begin(self, result: BatchResult) -> None:
         result.fragments = self._around(result, 1)
@@ -183,13 +201,6 @@ class InferResponder:
             % len(text)
         )
         return b"".join([text, *blobs]), kind
-
-
-def json_values(array: NDArray[Any]) -> Any:
-    """An output's values as a flat list that the JSON writer takes."""
-    if array.dtype.kind == "O":
-        return [text_of(value) for value in array.reshape(-1)]
-    return np.ascontiguousarray(array).reshape(-1)
 
 
 def head_of(result: BatchResult, model: HostedModel) -> bytes:

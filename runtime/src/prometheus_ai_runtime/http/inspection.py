@@ -13,6 +13,7 @@ from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.exchange import Exchange
 from prometheus_ai_runtime.http.exposition import Series, as_json, as_text, resident_bytes
 from prometheus_ai_runtime.http.router import Router
+from prometheus_ai_runtime.people.openapi import document
 
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 SERVER_NAME = "pai-runtime"
@@ -41,6 +42,7 @@ class Inspection:
         router.fixed("/v2/health/live", get=self.live)
         router.fixed("/v2/health/ready", get=self.ready)
         router.fixed("/v2/health/state", get=self.state)
+        router.fixed("/openapi.json", get=self.openapi)
         router.fixed("/metrics", get=self.metrics)
         router.fixed("/metrics.json", get=self.metrics_json)
         router.model("", get=self.model)
@@ -103,6 +105,11 @@ class Inspection:
     def all_statistics(self, exchange: Exchange) -> None:
         """The statistics extension, for every model."""
         _json(exchange, {"model_stats": [m.statistics() for m in self._host]})
+
+    def openapi(self, exchange: Exchange) -> None:
+        """OpenAPI from the signatures of the models that are ready."""
+        plans = {m.config.name: m.plan for m in self._host if m.ready}
+        _json(exchange, document(plans, server_version()))
 
     def metrics(self, exchange: Exchange) -> None:
         """Prometheus text."""

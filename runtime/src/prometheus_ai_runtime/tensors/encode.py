@@ -50,6 +50,13 @@ def raw_bytes(spec: TensorSpec, array: NDArray[Any]) -> bytes:
     return array.tobytes()
 
 
+def json_values(array: NDArray[Any]) -> Any:
+    """An output's values as a flat list that the JSON writer takes."""
+    if array.dtype.kind == "O":
+        return [text_of(value) for value in array.reshape(-1)]
+    return np.ascontiguousarray(array).reshape(-1)
+
+
 def normal_output(spec: TensorSpec, output: Any, dtype: Any) -> NDArray[Any]:
     """An engine's output as a contiguous array of the declared datatype.
 
