@@ -90,10 +90,9 @@ class UvEnvironmentMaker:
     def prune(self, names: tuple[str, ...]) -> int:
         """Remove environments, but none that is being made; return the bytes that this frees."""
         freed = 0
-        for name in names:
-            folder = self._root / name
-            with self._turn_now(name) as is_ours:
-                if is_ours and folder.is_dir() and folder.parent == self._root:
+        for folder in [folder for folder in self._folders() if folder.name in names]:
+            with self._turn_now(folder.name) as is_ours:
+                if is_ours:
                     (folder / MARKER).unlink(missing_ok=True)
                     freed += _own_bytes(folder)
                     shutil.rmtree(folder, ignore_errors=True)
