@@ -50,7 +50,7 @@ class FileSite:
     def answer(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request as the knobs say."""
         self.requests.append({key.lower(): value for key, value in handler.headers.items()})
-        content = self.files.get(handler.path)
+        content = self.files.get(handler.path.partition("?")[0])
         status = self.statuses.pop(0) if self.statuses else 200
         if content is None:
             status = 404

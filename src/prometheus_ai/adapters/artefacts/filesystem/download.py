@@ -15,7 +15,6 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from prometheus_ai.adapters.artefacts.filesystem.files import (
-    CHUNK_BYTES,
     digest_of,
     disk_errors,
     hex_of,
@@ -197,7 +196,8 @@ class _Download:
             raise _Broken(f"the connection ended after {self._have()} of {expected} bytes")
 
     def _append(self, response: httpx.Response, fd: int, have: int) -> None:
-        for chunk in response.iter_raw(CHUNK_BYTES):
+        # As it comes: gathering larger pieces would lose what arrived before a break.
+        for chunk in response.iter_raw():
             have += len(chunk)
             if have > self._bounds.bytes_max:
                 raise self._too_large()
