@@ -1,6 +1,6 @@
-"""gRPC: the Open Inference Protocol over HTTP/2, written for this server alone.
+"""The Open Inference Protocol over gRPC.
 
-Bytes of gRPC clients enter.
-Requests leave towards the models' queues, and answers towards the clients.
-It never executes a model, never opens a connection, and needs no gRPC library.
+Protocol messages enter.
+Checked rows leave towards the models' queues, and encoded answers towards the clients.
+It never executes a model and needs no gRPC or protocol buffers library.
 """

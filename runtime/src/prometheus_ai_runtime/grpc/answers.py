@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prometheus_ai_runtime.batching.work import BatchResult
-from prometheus_ai_runtime.grpc.hpack import literal
 from prometheus_ai_runtime.grpc.request import Layout
-from prometheus_ai_runtime.grpc.status import STATUS_OK
 from prometheus_ai_runtime.grpc.wire import flag, packed, sized, text, varint
 from prometheus_ai_runtime.hosting.model import HostedModel
+from prometheus_ai_runtime.http2.hpack import literal
+from prometheus_ai_runtime.http2.status import STATUS_OK
 from prometheus_ai_runtime.signature import TensorSpec
 from prometheus_ai_runtime.tensors.encode import raw_bytes
 

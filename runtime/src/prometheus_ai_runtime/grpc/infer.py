@@ -10,7 +10,6 @@ from prometheus_ai_runtime.batching.streaming import Window
 from prometheus_ai_runtime.batching.work import BatchResult, Work
 from prometheus_ai_runtime.errors import InvalidRequest, Overloaded, RequestError
 from prometheus_ai_runtime.grpc.answers import Answers
-from prometheus_ai_runtime.grpc.call import Call
 from prometheus_ai_runtime.grpc.request import (
     Envelope,
     Layout,
@@ -26,6 +25,7 @@ from prometheus_ai_runtime.hosting.entry import enter
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.hosting.model import HostedModel
 from prometheus_ai_runtime.http.exchange import made_request_id
+from prometheus_ai_runtime.http2.call import Call
 from prometheus_ai_runtime.tensors.plan import Plan
 
 _LAYOUTS_CACHED_MAX = 256

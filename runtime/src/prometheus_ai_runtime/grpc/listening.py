@@ -4,10 +4,10 @@ import asyncio
 import socket
 from time import perf_counter
 
-from prometheus_ai_runtime.grpc.connection import Connection
-from prometheus_ai_runtime.grpc.lobby import Lobby
 from prometheus_ai_runtime.grpc.telling import methods
 from prometheus_ai_runtime.hosting.host import ModelHost
+from prometheus_ai_runtime.http2.connection import Connection
+from prometheus_ai_runtime.http2.lobby import Lobby
 
 _BACKLOG = 2048
 _TICK_S = 1.0

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from prometheus_ai_runtime.errors import InvalidRequest
-from prometheus_ai_runtime.grpc.status import Malformed
 from prometheus_ai_runtime.grpc.wire import (
     FIXED32,
     FIXED64,
@@ -21,6 +20,7 @@ from prometheus_ai_runtime.grpc.wire import (
     signed,
     sized,
 )
+from prometheus_ai_runtime.http2.status import Malformed
 from prometheus_ai_runtime.tensors.binary import check_finite, checked_raw
 from prometheus_ai_runtime.tensors.decode import Part
 from prometheus_ai_runtime.tensors.plan import Extent, InputPlan, Plan, ShapeKey
@@ -34,6 +34,7 @@ _NDIM_MAX = 16
 _RAW_FIELD = 7
 _RAW_TAG = _RAW_FIELD << 3 | SIZED
 _ID_TAG = 3 << 3 | SIZED
+_INPUT_TAG = 5 << 3 | SIZED
 _CONTENTS_FIELD = {
     "BOOL": 1,
     "INT8": 2,
@@ -108,14 +109,19 @@ def split(message: bytes) -> Split:
     """Find the parts of a message without reading them."""
     position, end = 0, len(message)
     id_begin = id_from = id_end = 0
+    has_input = False
     while position < end:
         tag = message[position]
-        if tag == _RAW_TAG:
+        if tag == _RAW_TAG and has_input:
             break
         begin = position
-        if tag & 7 != SIZED or tag > 127:
-            return split(_in_order(message))
+        if tag & 7 != SIZED or tag >= _RAW_TAG:
+            ordered = _in_order(message)
+            if ordered == message:
+                break
+            return split(ordered)
         length, position = read_varint(message, position + 1)
+        has_input = has_input or tag == _INPUT_TAG
         if tag == _ID_TAG:
             id_begin, id_from, id_end = begin, position, position + length
         position += length

@@ -1,16 +1,16 @@
-"""Health, metadata and the model repository over gRPC."""
+"""Health and metadata over gRPC, and the table of all methods."""
 
 from collections.abc import Callable
 from time import perf_counter
 
 from prometheus_ai_runtime.errors import RequestError
-from prometheus_ai_runtime.grpc.call import Call, Method, Methods
 from prometheus_ai_runtime.grpc.infer import Inference
-from prometheus_ai_runtime.grpc.status import Unimplemented
+from prometheus_ai_runtime.grpc.repository import Repository
 from prometheus_ai_runtime.grpc.wire import SIZED, fields, flag, packed, read_text, sized, text
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.hosting.model import HostedModel
 from prometheus_ai_runtime.http.inspection import EXTENSIONS, SERVER_NAME, server_version
+from prometheus_ai_runtime.http2.call import Call, Method, Methods
 from prometheus_ai_runtime.signature import TensorSpec
 
 _SERVICE = b"/inference.GRPCInferenceService/"
@@ -76,7 +76,8 @@ def methods(host: ModelHost) -> Methods:
     """The table of every method that this server answers."""
     telling = Telling(host)
     inference = Inference(host)
-    table = {
+    repository = Repository(host)
+    return {
         _SERVICE + b"ModelInfer": Method(unary=inference.unary),
         _SERVICE + b"ModelStreamInfer": Method(stream=inference.stream),
         _SERVICE + b"ServerLive": _telling(telling.live),
@@ -84,15 +85,11 @@ def methods(host: ModelHost) -> Methods:
         _SERVICE + b"ModelReady": _telling(telling.model_ready),
         _SERVICE + b"ServerMetadata": _telling(telling.server),
         _SERVICE + b"ModelMetadata": _telling(telling.model),
+        _SERVICE + b"RepositoryIndex": Method(unary=repository.index),
+        _SERVICE + b"RepositoryModelLoad": Method(unary=repository.load),
+        _SERVICE + b"RepositoryModelUnload": Method(unary=repository.unload),
         _HEALTH + b"Check": _telling(telling.health),
     }
-    for name in (b"RepositoryIndex", b"RepositoryModelLoad", b"RepositoryModelUnload"):
-        table[_SERVICE + name] = Method(unary=_not_yet)
-    return table
-
-
-def _not_yet(_call: Call, _message: bytes) -> None:
-    raise Unimplemented("the model repository is not offered over gRPC")
 
 
 def _telling(answer: Answer) -> Method:

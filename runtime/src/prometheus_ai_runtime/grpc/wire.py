@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from prometheus_ai_runtime.grpc.status import Malformed
+from prometheus_ai_runtime.http2.status import Malformed
 
 VARINT, FIXED64, SIZED, FIXED32 = 0, 1, 2, 5
 

@@ -1,7 +1,7 @@
 """gRPC status codes, and which one each error of the server is."""
 
 from prometheus_ai_runtime.errors import RequestError
-from prometheus_ai_runtime.grpc.hpack import literal
+from prometheus_ai_runtime.http2.hpack import literal
 
 OK = 0
 CANCELLED = 1

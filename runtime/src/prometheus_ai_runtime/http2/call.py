@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from prometheus_ai_runtime.errors import Overloaded, RequestError, TooLarge
-from prometheus_ai_runtime.grpc.status import STATUS_OK, Malformed, closing
+from prometheus_ai_runtime.http2.status import STATUS_OK, Malformed, closing
 
 PREFIX_BYTES = 5
 _WBITS = {b"gzip": 31, b"deflate": 15}

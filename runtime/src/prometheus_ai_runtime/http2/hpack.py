@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from prometheus_ai_runtime.grpc.huffman import BadHuffman, decode
+from prometheus_ai_runtime.http2.huffman import BadHuffman, decode
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

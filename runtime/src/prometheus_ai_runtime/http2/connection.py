@@ -6,14 +6,14 @@ from time import perf_counter
 from typing import cast
 
 from prometheus_ai_runtime.errors import DeadlinePassed, RequestError
-from prometheus_ai_runtime.grpc import frames
-from prometheus_ai_runtime.grpc.call import Call, CallHead, Receiver
-from prometheus_ai_runtime.grpc.frames import ConnectionFault
-from prometheus_ai_runtime.grpc.head import read_head
-from prometheus_ai_runtime.grpc.hpack import BadHeaders, Decoder, literal
-from prometheus_ai_runtime.grpc.lobby import Lobby
-from prometheus_ai_runtime.grpc.outbox import Outbox
-from prometheus_ai_runtime.grpc.status import Malformed, Unimplemented
+from prometheus_ai_runtime.http2 import frames
+from prometheus_ai_runtime.http2.call import Call, CallHead, Receiver
+from prometheus_ai_runtime.http2.frames import ConnectionFault
+from prometheus_ai_runtime.http2.head import read_head
+from prometheus_ai_runtime.http2.hpack import BadHeaders, Decoder, literal
+from prometheus_ai_runtime.http2.lobby import Lobby
+from prometheus_ai_runtime.http2.outbox import Outbox
+from prometheus_ai_runtime.http2.status import Malformed, Unimplemented
 from prometheus_ai_runtime.log import log
 
 _CALLS_MAX = 256
@@ -41,6 +41,8 @@ class Connection(asyncio.Protocol):
         self._calls: dict[int, Call] = {}
         self._receivers: dict[int, Receiver] = {}
         self._last_id = 0
+        """The last call that was taken; refused ones after it may be tried elsewhere."""
+        self._seen_id = 0
         self._decoder = Decoder(lobby.limits.head_bytes_max)
         self._heads: dict[bytes, CallHead] = {}
         self._block: tuple[int, int, bytearray] | None = None
@@ -179,13 +181,14 @@ class Connection(asyncio.Protocol):
 
     def _open(self, stream_id: int, flags: int, block: bytes) -> None:
         head = self._heads.get(block)
-        if stream_id <= self._last_id:
+        if stream_id <= self._seen_id:
             self._on_trailers(stream_id, flags, block)
             return
         if not stream_id & 1:
             raise ConnectionFault(frames.PROTOCOL_ERROR, "a stream id that is not a client's")
         if head is None:
             head = self._read(block)
+        self._seen_id = stream_id
         if self._going_away or len(self._calls) >= _CALLS_MAX:
             self._transport.write(frames.reset(stream_id, frames.REFUSED_STREAM))
             return
@@ -238,7 +241,7 @@ class Connection(asyncio.Protocol):
             payload = _unpadded(payload, flags & frames.PADDED)
         call = self._calls.get(stream_id)
         if call is None or call.over:
-            if stream_id > self._last_id or not stream_id:
+            if stream_id > self._seen_id or not stream_id:
                 raise ConnectionFault(frames.PROTOCOL_ERROR, "data before its headers")
             self._count_control()
             return
@@ -305,7 +308,7 @@ class Connection(asyncio.Protocol):
     def _on_reset(self, _flags: int, stream_id: int, payload: bytes) -> None:
         if len(payload) != 4:
             raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a reset of odd length")
-        if not stream_id or stream_id > self._last_id:
+        if not stream_id or stream_id > self._seen_id:
             raise ConnectionFault(frames.PROTOCOL_ERROR, "a reset of a stream that is not open")
         self._count_control()
         call = self._calls.get(stream_id)

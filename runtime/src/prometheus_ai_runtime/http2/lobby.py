@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from prometheus_ai_runtime.config import Limits, Timeouts
-from prometheus_ai_runtime.grpc.call import Methods
+from prometheus_ai_runtime.http2.call import Methods
 
 
 class Guest(Protocol):

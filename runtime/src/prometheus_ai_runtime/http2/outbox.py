@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import cast
 
-from prometheus_ai_runtime.grpc import frames
-from prometheus_ai_runtime.grpc.call import PREFIX_BYTES, Call
-from prometheus_ai_runtime.grpc.frames import ConnectionFault
-from prometheus_ai_runtime.grpc.lobby import Lobby
-from prometheus_ai_runtime.grpc.status import OPENING
+from prometheus_ai_runtime.http2 import frames
+from prometheus_ai_runtime.http2.call import PREFIX_BYTES, Call
+from prometheus_ai_runtime.http2.frames import ConnectionFault
+from prometheus_ai_runtime.http2.lobby import Lobby
+from prometheus_ai_runtime.http2.status import OPENING
 
 _OPENING_LENGTH = len(OPENING)
 _CLOSING_FLAGS = frames.END_HEADERS | frames.END_STREAM

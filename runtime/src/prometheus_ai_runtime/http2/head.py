@@ -3,9 +3,9 @@
 import re
 
 from prometheus_ai_runtime.errors import InvalidRequest, RequestError
-from prometheus_ai_runtime.grpc.call import CallHead, Methods
-from prometheus_ai_runtime.grpc.hpack import BadHeaders, Headers
-from prometheus_ai_runtime.grpc.status import Unimplemented
+from prometheus_ai_runtime.http2.call import CallHead, Methods
+from prometheus_ai_runtime.http2.hpack import BadHeaders, Headers
+from prometheus_ai_runtime.http2.status import Unimplemented
 
 _TIMEOUT = re.compile(rb"(\d{1,8})([HMSmun])")
 _UNIT_S = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
