@@ -9,7 +9,7 @@ from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.domain.errors import InvalidInput, NotFound, Refused, Unauthenticated
 from prometheus_ai.domain.event import Kind, Role, Token
-from prometheus_ai.domain.secret import hash_token, new_token
+from prometheus_ai.domain.secret import hash_token, is_well_formed, matches, new_token
 
 TOKENS_MAX = 1000
 
@@ -89,9 +89,14 @@ def authenticate(plane: Plane, secret: str) -> Token:
     Raises:
         Unauthenticated: there is none, or it was revoked.
     """
+    if not is_well_formed(secret):
+        raise Unauthenticated(
+            "the token is not valid: it was mistyped or cut off",
+            hint="a token is pai_ and 49 letters and digits; copy it whole into PAI_TOKEN",
+        )
     with plane.store.read() as reading:
         token = reading.token_by_hash(hash_token(secret))
-    if token is None or token.revoked_at is not None:
+    if token is None or token.revoked_at is not None or not matches(secret, token.secret_hash):
         raise Unauthenticated(
             "the token is not valid", hint="make one with `pai token create`, and set PAI_TOKEN"
         )

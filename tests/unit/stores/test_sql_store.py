@@ -224,7 +224,7 @@ OPEN_AND_COUNT = """
 import sys
 from pathlib import Path
 from prometheus_ai.adapters.stores.sql import SqlStore
-sys.stdout.write("ready\n")
+print('ready', flush=True)
 sys.stdout.flush()
 sys.stdin.readline()
 store = SqlStore.open(Path(sys.argv[1]))
