@@ -94,12 +94,18 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Start servers; each is stopped at the end of the test."""
     started: list[Running] = []
 
-    def start(*arguments: str, ready: bool = True, **config: Any) -> Running:
+    def start(
+        *arguments: str,
+        ready: bool = True,
+        port: str = "0",
+        announce: Path | None = None,
+        **config: Any,
+    ) -> Running:
         number = len(started)
-        announce = tmp_path / f"announce-{number}.json"
+        announce = announce or tmp_path / f"announce-{number}.json"
         log_path = tmp_path / f"log-{number}"
         command = [sys.executable, "-m", "prometheus_ai_runtime", "serve", *arguments]
-        command += ["--port", "0", "--announce", str(announce)]
+        command += ["--port", port, "--announce", str(announce)]
         if config:
             path = tmp_path / f"config-{number}.json"
             path.write_text(json.dumps(config, default=str))

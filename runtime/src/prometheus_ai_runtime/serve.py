@@ -28,6 +28,7 @@ from prometheus_ai_runtime.http.repository import Repository
 from prometheus_ai_runtime.http.router import Router
 from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.optional import load_optional
+from prometheus_ai_runtime.watch.watchdog import Watchdog
 
 EXIT_USAGE, EXIT_LOAD, EXIT_ENGINE_MISSING, EXIT_FAULT, EXIT_BIND = 64, 65, 69, 70, 73
 
@@ -80,7 +81,9 @@ class Server:
         if self._listen.announce is not None:
             announce(self._listen.announce, self._listen.host, port, grpc_port)
         log("listening", host=self._listen.host, http_port=port, grpc_port=grpc_port)
-        ticker = loop.create_task(self._tick())
+        watchdog = Watchdog(bound, self._config.timeouts.progress_s)
+        watchdog.start()
+        ticker = loop.create_task(self._tick(watchdog))
         try:
             if await self._load():
                 log("ready", models=[m.config.label for m in self.host])
@@ -88,6 +91,7 @@ class Server:
             await self._drain()
         finally:
             ticker.cancel()
+            watchdog.stop()
             self.host.close()
 
     async def _listen_grpc(self) -> int | None:
@@ -166,8 +170,9 @@ class Server:
     def _active(self) -> int:
         return sum(m.batcher.active() for m in self.host)
 
-    async def _tick(self) -> None:
+    async def _tick(self, watchdog: Watchdog) -> None:
         while True:
+            watchdog.beat()
             await asyncio.sleep(_TICK_S)
             now = perf_counter()
             self.host.tick(now)
