@@ -44,10 +44,9 @@ def _application() -> FastAPI:
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        responses=errors.ERRORS,
     )
     for module in (backends, deploys, records, administration):
-        app.include_router(module.router, prefix=PREFIX)
+        app.include_router(module.router, prefix=PREFIX, responses=errors.ERRORS)
     app.include_router(administration.open_router)
     errors.install(app)
     return app

@@ -34,6 +34,7 @@ _PATTERN_WORDS = {
     "cookie": "a cookie name of letters, digits, hyphens and underscores",
 }
 _EXAMPLES = {"name": "digits", "model": "{path: model.onnx}"}
+_MISSING = "is required"
 _SHOWN_LEN_MAX = 60
 
 
@@ -82,7 +83,7 @@ def read(text: str, source: str) -> Spec:
     except ValidationError as error:
         problems += _explain(error.errors(include_url=False), root)
     if problems:
-        problems.sort(key=lambda problem: (problem.line or 0, problem.column or 0))
+        problems.sort(key=_reading_order)
         raise InvalidSpec(tuple(problems), source=source)
     return spec
 
@@ -104,6 +105,11 @@ def check(values: Mapping[str, Any], source: str) -> Spec:
         raise InvalidSpec(
             tuple(_explain(error.errors(include_url=False), None)), source=source
         ) from error
+
+
+def _reading_order(problem: SpecProblem) -> tuple[int, int, bool]:
+    """Sort by place; what is missing comes after what is written there, which often explains it."""
+    return problem.line or 0, problem.column or 0, problem.message == _MISSING
 
 
 def _explain(errors: Sequence[ErrorDetails], root: Node | None) -> list[SpecProblem]:
@@ -151,7 +157,7 @@ def _words(
     error, kind = group[0], group[0]["type"]
     if kind == "missing":
         example = _EXAMPLES.get(str(loc[-1])) or example_of(loc)
-        return "is required", f"for example `{loc[-1]}: {example}`" if example else ""
+        return _MISSING, f"for example `{loc[-1]}: {example}`" if example else ""
     if kind == "extra_forbidden":
         return "unknown field", unknown_field_hint(loc)
     if kind == "literal_error":

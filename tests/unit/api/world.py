@@ -127,7 +127,9 @@ class World:
         self._server = uvicorn.Server(config)
         self._threads = [
             threading.Thread(target=self._server.run, name="api", daemon=True),
-            threading.Thread(target=self._model.serve_forever, args=(0.02,), name="model", daemon=True),
+            threading.Thread(
+                target=self._model.serve_forever, args=(0.02,), name="model", daemon=True
+            ),
         ]
 
     def start(self) -> None:
