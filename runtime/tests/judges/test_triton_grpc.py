@@ -2,6 +2,7 @@
 
 import asyncio
 import queue
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -285,8 +286,9 @@ def test_a_server_that_stops_finishes_what_it_took(counter: Any) -> None:
     answers: queue.Queue[Any] = queue.Queue()
     with triton.InferenceServerClient(f"127.0.0.1:{counter.grpc_port}") as client:
         client.async_infer("counter", [tensor], lambda result, error: answers.put((result, error)))
+        ends = time.monotonic() + PATIENCE_S
         while not counter.ask("/v2/health/state").json["requests_active"]:
-            pass
+            assert time.monotonic() < ends, "the call never reached the model"
         assert counter.stop() == 0
         result, error = answers.get(timeout=PATIENCE_S)
     assert error is None

@@ -6,6 +6,7 @@ from time import perf_counter
 from prometheus_ai_runtime.errors import RequestError
 from prometheus_ai_runtime.grpc.infer import Inference
 from prometheus_ai_runtime.grpc.repository import Repository
+from prometheus_ai_runtime.grpc.triton import Triton
 from prometheus_ai_runtime.grpc.wire import SIZED, fields, flag, packed, read_text, sized, text
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.hosting.model import HostedModel
@@ -77,6 +78,7 @@ def methods(host: ModelHost) -> Methods:
     telling = Telling(host)
     inference = Inference(host)
     repository = Repository(host)
+    triton = Triton(host)
     return {
         _SERVICE + b"ModelInfer": Method(unary=inference.unary),
         _SERVICE + b"ModelStreamInfer": Method(stream=inference.stream),
@@ -85,6 +87,8 @@ def methods(host: ModelHost) -> Methods:
         _SERVICE + b"ModelReady": _telling(telling.model_ready),
         _SERVICE + b"ServerMetadata": _telling(telling.server),
         _SERVICE + b"ModelMetadata": _telling(telling.model),
+        _SERVICE + b"ModelConfig": _telling(triton.config),
+        _SERVICE + b"ModelStatistics": _telling(triton.statistics),
         _SERVICE + b"RepositoryIndex": Method(unary=repository.index),
         _SERVICE + b"RepositoryModelLoad": Method(unary=repository.load),
         _SERVICE + b"RepositoryModelUnload": Method(unary=repository.unload),
