@@ -1,5 +1,6 @@
 """From a release to what the shim and the model server read; pure."""
 
+import hashlib
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -57,13 +58,21 @@ def order_of(
         env=_environment(folder, environment, threads_of(spec.resources.cpu), gpus),
         cwd=str(folder / "home"),
         limits={"cpu": spec.resources.cpu, "memory_bytes": spec.resources.memory_bytes},
-        cgroups=machine.cgroups,
+        cgroups=_groups(machine, folder),
         environment=environment.name,
         gpus=gpus,
         grace_s=spec.timeouts.drain_s,
         progress_s=spec.timeouts.progress_s,
         log_bytes_max=log_bytes_max,
     )
+
+
+def _groups(machine: Machine, folder: Path) -> Mapping[str, Any]:
+    """Name the replica's control groups; another installation may have a replica of the same id."""
+    if not machine.cgroups:
+        return {}
+    unique = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
+    return {**machine.cgroups, "name": f"pai-{folder.name}-{unique}"}
 
 
 def threads_of(cpu: float) -> int:

@@ -119,7 +119,7 @@ class Cgroups:
         for controller in ("memory", "cpu"):
             parent = groups.get(controller)
             if parent:
-                self._make(controller, os.path.join(parent, f"pai-{order['id']}"), limits)
+                self._make(controller, os.path.join(parent, groups["name"]), limits)
 
     def _make(self, controller: str, path: str, limits: dict[str, Any]) -> None:
         try:
