@@ -35,7 +35,7 @@ class Finding:
     detail: str
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.detail}"
+        return f"{name_records(self.first, self.last)}: {self.kind}: {self.detail}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +57,7 @@ class VerificationReport:
     @property
     def is_sound(self) -> bool:
         """Whether nothing was found."""
-        return not self.findings
+        return not self.findings and self.is_complete
 
 
 def name_records(first: int, last: int) -> str:

@@ -77,13 +77,13 @@ def _record_findings(scan: Scan) -> Iterator[Finding]:
     edited = [position for position in scan.foreign if position not in elsewhere]
     inserted = [position for position in scan.foreign if position in elsewhere]
     for first, last in runs(edited):
-        yield _finding(FindingKind.RECORD_EDITED, first, last, "changed after it was written")
+        yield _made(FindingKind.RECORD_EDITED, first, last, "changed after it was written")
     for first, last in runs(sorted([*inserted, *scan.extra])):
-        yield _finding(FindingKind.RECORD_INSERTED, first, last, "put in without the log")
+        yield _made(FindingKind.RECORD_INSERTED, first, last, "put in without the log")
     for first, last in runs(_gone(scan, elsewhere)):
-        yield _finding(FindingKind.RECORD_DELETED, first, last, "gone")
+        yield _made(FindingKind.RECORD_DELETED, first, last, "gone")
     for first, last in runs(scan.leaf_hash_edited):
-        yield _finding(
+        yield _made(
             FindingKind.LEAF_HASH_EDITED,
             first,
             last,
@@ -113,7 +113,7 @@ def _moves(displaced: Mapping[int, int]) -> Iterator[Finding]:
             if started is not None and previous is not None:
                 first, last = displaced[started], displaced[previous]
                 where = name_records(started, previous).partition(" ")[2]
-                yield _finding(FindingKind.RECORD_MOVED, first, last, f"stored at {where}")
+                yield _made(FindingKind.RECORD_MOVED, first, last, f"stored at {where}")
             started = position
         previous = position
 
@@ -124,12 +124,7 @@ def _tree_findings(scan: Scan, root: bytes, reading: Reading) -> Iterator[Findin
         return
     whole = (0, head.size - 1)
     if stored_head is None:
-        yield Finding(
-            kind=FindingKind.HEAD_EDITED,
-            first=whole[0],
-            last=whole[1],
-            detail="the log's head is gone",
-        )
+        yield _made(FindingKind.HEAD_EDITED, whole[0], whole[1], "the log's head is gone")
     is_head_right = root == head.root_hash
     if not is_head_right and stored_head is not None:
         ids = peaks(0, head.size)
@@ -137,11 +132,11 @@ def _tree_findings(scan: Scan, root: bytes, reading: Reading) -> Iterator[Findin
         if len(stored) == len(ids) and fold([stored[i] for i in ids]) == head.root_hash:
             yield from _Search(scan, reading.audit_nodes).findings(stored)
             return
-        yield Finding(
-            kind=FindingKind.HEAD_EDITED,
-            first=whole[0],
-            last=whole[1],
-            detail="the log's head (size or root) is not that of its records",
+        yield _made(
+            FindingKind.HEAD_EDITED,
+            whole[0],
+            whole[1],
+            "the log's head (size or root) is not that of its records",
         )
     for text, ids in (("changed", list(scan.node_wrong)), ("gone", scan.nodes_missing)):
         if ids:
@@ -151,11 +146,11 @@ def _tree_findings(scan: Scan, root: bytes, reading: Reading) -> Iterator[Findin
 def _node_finding(what: str, ids: Sequence[NodeId]) -> Finding:
     first = min(index << level for level, index in ids)
     last = max(((index + 1) << level) - 1 for level, index in ids)
-    return Finding(
-        kind=FindingKind.NODE_EDITED,
-        first=first,
-        last=last,
-        detail=f"{len(ids)} stored tree hashes over {name_records(first, last)}: {what}",
+    return _made(
+        FindingKind.NODE_EDITED,
+        first,
+        last,
+        f"intact, but {len(ids)} stored hashes of the tree over them: {what}",
     )
 
 
@@ -191,7 +186,7 @@ class _Search:
             return
         first, last = index << level, ((index + 1) << level) - 1
         if not any(first <= position <= last for position in self._known):
-            yield _finding(
+            yield _made(
                 FindingKind.RECORD_EDITED,
                 first,
                 last,
@@ -221,12 +216,11 @@ def _checkpoint_findings(scan: Scan, checkpoints: Sequence[Checkpoint]) -> Itera
         vouched = f"vouched for by {checkpoint.source} at {checkpoint.at.isoformat()}"
         if checkpoint.size > scan.head.size:
             first, last = scan.head.size, checkpoint.size - 1
-            yield Finding(
-                kind=FindingKind.ROLLED_BACK,
-                first=first,
-                last=last,
-                detail=f"{name_records(first, last)}, {vouched}: gone;"
-                " the newest were deleted, or an old database was restored",
+            yield _made(
+                FindingKind.ROLLED_BACK,
+                first,
+                last,
+                f"{vouched}, and gone; the newest were deleted, or an old database was restored",
             )
             continue
         hashes = [scan.computed[node_id] for node_id in peaks(0, checkpoint.size)]
@@ -234,13 +228,8 @@ def _checkpoint_findings(scan: Scan, checkpoints: Sequence[Checkpoint]) -> Itera
             matched = checkpoint.size
             continue
         first, last = matched, max(checkpoint.size - 1, matched)
-        yield Finding(
-            kind=FindingKind.REWRITTEN,
-            first=first,
-            last=last,
-            detail=f"{name_records(first, last)} are not those {vouched}",
-        )
+        yield _made(FindingKind.REWRITTEN, first, last, f"not as {vouched}")
 
 
-def _finding(kind: FindingKind, first: int, last: int, what: str) -> Finding:
-    return Finding(kind=kind, first=first, last=last, detail=f"{name_records(first, last)}: {what}")
+def _made(kind: FindingKind, first: int, last: int, detail: str) -> Finding:
+    return Finding(kind=kind, first=first, last=last, detail=detail)

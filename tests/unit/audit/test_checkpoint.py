@@ -133,7 +133,7 @@ def test_a_checkpoint_survives_the_way_through_json() -> None:
 def guide_script(tmp_path: Path) -> Path:
     """The script that the guide gives to auditors, as a file."""
     found = re.search(
-        r"```python title=\"verify_export.py\"\n(.*?)```", GUIDE.read_text(), re.DOTALL
+        r"<!-- file: verify_export.py -->\n```python\n(.*?)```", GUIDE.read_text(), re.DOTALL
     )
     assert found is not None, "the guide has lost its script"
     path = tmp_path / "verify_export.py"

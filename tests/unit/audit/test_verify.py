@@ -405,6 +405,60 @@ def test_any_change_to_one_record_names_that_record(size: int, data: st.DataObje
     assert [(f.kind, f.first, f.last) for f in found] == [(FindingKind.RECORD_EDITED, place, place)]
 
 
+@st.composite
+def damages(draw: st.DrawFn) -> list[tuple[str, int, int]]:
+    kinds = st.sampled_from(["edit", "edit_both", "delete", "swap", "copy", "node", "no_node"])
+    spot = st.integers(0, 200)
+    return draw(st.lists(st.tuples(kinds, spot, spot), min_size=1, max_size=6))
+
+
+def damage(store: "Tampered", kind: str, one: int, other: int) -> None:
+    state = store._state
+    records, nodes = state.audit, state.nodes
+    if kind in ("node", "no_node") and nodes:
+        node_id = sorted(nodes)[one % len(nodes)]
+        del nodes[node_id]
+        if kind == "node":
+            nodes[node_id] = bytes([other % 251]) * 32
+    if not records or kind in ("node", "no_node"):
+        return
+    one, other = one % len(records), other % len(records)
+    if kind == "delete":
+        del records[one]
+    elif kind == "swap":
+        left, right = records[one], records[other]
+        records[one] = AuditRecord(index=left.index, event=right.event, leaf_hash=right.leaf_hash)
+        records[other] = AuditRecord(index=right.index, event=left.event, leaf_hash=left.leaf_hash)
+    elif kind == "copy":
+        copied = records[other]
+        records[one] = AuditRecord(
+            index=records[one].index, event=copied.event, leaf_hash=copied.leaf_hash
+        )
+    else:
+        event = {**records[one].event, "actor": f"mallory {other}"}
+        made = leaf_hash(canonical_json(event))
+        leaf = made if kind == "edit_both" else records[one].leaf_hash
+        records[one] = AuditRecord(index=records[one].index, event=event, leaf_hash=leaf)
+        if kind == "edit_both" and other % 2:
+            nodes[0, records[one].index] = made
+
+
+@given(size=st.integers(1, 40), done=damages())
+@settings(max_examples=400, deadline=None)
+def test_no_damage_passes_and_none_breaks_verification(
+    size: int, done: list[tuple[str, int, int]]
+) -> None:
+    store = Tampered()
+    with store.write() as tx:
+        record_events(tx, [make_event(number) for number in range(size)])
+    before = ([*store._state.audit], dict(store._state.nodes))
+    for kind, one, other in done:
+        damage(store, kind, one, other)
+    with store.read() as view:
+        report = verify(view)
+    assert report.is_sound == ((store._state.audit, store._state.nodes) == before)
+
+
 def test_a_large_log_replaced_as_a_whole_is_reported_within_bounds() -> None:
     store = Tampered()
     with store.write() as tx:
