@@ -96,15 +96,17 @@ class CounterLedger:
         unused = (revived & self._last.keys()) - readings.keys()
         readings = dict(readings) | {key: _counters(key, {}, Histogram()) for key in unused}
         for key in self._last.keys() - readings.keys():
-            self._last[key] = replace(self._last[key], active=0, pending=0)
+            if self._last[key].active or self._last[key].pending:
+                self._last[key] = replace(self._last[key], active=0, pending=0)
         for key, now in readings.items():
             last = self._last.pop(key, None)
             if last is not None and now.requests < last.requests:
                 base = self._base.get(key)
                 self._base[key] = _add(base, last) if base else last
             self._last[key] = now
-        departed = len(self._last) - len(readings)
-        for key in list(self._last)[: max(0, departed - DEPARTED_MAX)]:
+        # Whatever was read now stands at the end, so the first ones departed the longest ago.
+        while len(self._last) - len(readings) > DEPARTED_MAX:
+            key = next(iter(self._last))
             del self._last[key]
             self._base.pop(key, None)
 
