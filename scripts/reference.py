@@ -23,8 +23,8 @@ import click
 
 import prometheus_ai.ports
 from prometheus_ai.api.app import create_schema
-from prometheus_ai.api.errors import STATUS_BY_ERROR
-from prometheus_ai.cli.exits import EXIT_BY_ERROR
+from prometheus_ai.api.errors import status_of
+from prometheus_ai.cli.exits import exit_code
 from prometheus_ai.cli.main import main as command_line
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.domain import errors, event
@@ -92,8 +92,8 @@ def _errors(root: type[errors.PlatformError]) -> Iterator[type[errors.PlatformEr
             yield from _errors(child)
 
 
-def _mapped(mapping: dict[type[errors.PlatformError], int], error: type) -> str:
-    return next((str(mapping[step]) for step in error.__mro__ if step in mapping), "")
+def _example(error: type[errors.PlatformError]) -> errors.PlatformError:
+    return errors.InvalidSpec(()) if error is errors.InvalidSpec else error("")
 
 
 def error_codes() -> str:
@@ -101,11 +101,12 @@ def error_codes() -> str:
     rows = [
         (
             f"`{error.code}`",
-            _mapped(STATUS_BY_ERROR, error),
-            _mapped(EXIT_BY_ERROR, error),
+            str(status_of(example)),
+            str(exit_code(example)),
             first_line(error),
         )
         for error in _errors(errors.PlatformError)
+        for example in [_example(error)]
     ]
     return page("Errors", table(("code", "HTTP status", "exit code", "meaning"), rows))
 
@@ -192,7 +193,11 @@ def _kind(field: dict[str, Any], whole: dict[str, Any]) -> str:
         return f"list of {_kind(items, whole)}"
     bounds = ""
     if "maximum" in field:
-        low = f"above {field['exclusiveMinimum']}" if "exclusiveMinimum" in field else field["minimum"]
+        low = (
+            f"above {field['exclusiveMinimum']}"
+            if "exclusiveMinimum" in field
+            else field["minimum"]
+        )
         bounds = f", {low} to {field['maximum']}"
     return f"{kind}{bounds}"
 
@@ -222,7 +227,7 @@ def commands() -> str:
     """Print the help of every command."""
     parts = []
     for path, command in _commands(command_line, "pai"):
-        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+        context = command.make_context(path, [], resilient_parsing=True, terminal_width=100)
         parts.append(f"## {path}\n\n```text\n{command.get_help(context)}\n```\n")
     return page("Commands", *parts)
 

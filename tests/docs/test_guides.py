@@ -31,15 +31,24 @@ def _free_port() -> int:
         return port
 
 
+@pytest.fixture(scope="module")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Model environments are made once for all guides."""
+    return tmp_path_factory.mktemp("environments")
+
+
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[dict[str, str]]:
+def desk(tmp_path: Path, environments: Path) -> Iterator[dict[str, str]]:
     """A reader's environment: an empty home, programs on PATH, ports of its own."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0o700)
+    (home / "environments").symlink_to(environments)
     programs = f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("PAI_")},
         "PATH": programs,
         "HOME": os.environ.get("HOME", str(tmp_path)),
-        "PAI_HOME": str(tmp_path / "home"),
+        "PAI_HOME": str(home),
         "PAI_API_PORT": str(_free_port()),
         "PAI_GATEWAY_PORT": str(_free_port()),
     }
