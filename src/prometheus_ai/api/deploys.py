@@ -12,7 +12,7 @@ from prometheus_ai.api.uploads import receive
 from prometheus_ai.control.deploy import Deployed
 from prometheus_ai.control.requests import DeployRequest
 from prometheus_ai.control.spec_files import SpecDiff, check_spec, read_spec, spec_schema
-from prometheus_ai.domain.errors import InvalidInput, NotFound
+from prometheus_ai.domain.errors import Corrupted, InvalidInput, NotFound
 from prometheus_ai.domain.release import Artefact
 
 router = APIRouter(tags=["deploys"])
@@ -75,7 +75,11 @@ async def put_artefact(
     digest: DigestPath, request: Request, control: Control, _token: Deployer
 ) -> JSONResponse:
     """Store bytes under their digest, streamed; bytes with another digest are refused."""
-    stored = await receive(request, lambda chunks: control.put_artefact(chunks, digest))
+    try:
+        stored = await receive(request, lambda chunks: control.put_artefact(chunks, digest))
+    except Corrupted as error:
+        # Nothing stored is damaged: what was sent is not what the path says.
+        raise InvalidInput(error.message, hint="send the bytes again") from error
     return JSONResponse({"digest": stored}, status_code=201)
 
 

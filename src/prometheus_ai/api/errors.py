@@ -129,8 +129,10 @@ def install(app: FastAPI) -> None:
         kind = {401: Unauthenticated, 403: Refused, 404: NotFound}.get(
             error.status_code, InvalidInput
         )
+        # FastAPI answers 400 to a body that is no text at all; one status says "not acceptable".
+        status = 422 if error.status_code == 400 else error.status_code
         body = error_body(kind(str(error.detail)))
-        return JSONResponse(body, status_code=error.status_code, headers=error.headers)
+        return JSONResponse(body, status_code=status, headers=error.headers)
 
     @app.exception_handler(Exception)
     async def fault(request: Request, error: Exception) -> JSONResponse:
