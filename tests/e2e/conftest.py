@@ -8,10 +8,17 @@ import pytest
 from tests.e2e.installation import Installation, Load
 
 
+@pytest.fixture(scope="session")
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder of model environments that all installations share: making one takes seconds."""
+    return tmp_path_factory.mktemp("environments")
+
+
 @pytest.fixture
-def installation(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Installation]:
+def installation(tmp_path: Path, environments: Path) -> Iterator[Installation]:
     """Yield a running installation, and end all of it afterwards."""
     made = Installation(tmp_path)
+    (made.home / "environments").symlink_to(environments)
     try:
         made.start("gateway")
         made.start("server")

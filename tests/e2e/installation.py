@@ -61,11 +61,12 @@ class Installation:
     root: Path
     environ: dict[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    clients: list[Client] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         ports = free_ports(2)
         self.home = self.root / "home"
-        self.home.mkdir(mode=0o700)
+        self.home.mkdir(parents=True, mode=0o700)
         self.environ = {k: v for k, v in os.environ.items() if not k.startswith("PAI_")} | {
             "PAI_HOME": str(self.home),
             "PAI_API_PORT": str(ports[0]),
@@ -90,13 +91,21 @@ class Installation:
 
     def kill(self, name: str) -> None:
         """SIGKILL one of our processes and reap it."""
+        self.forget_client()
         process = self.processes.pop(name)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(10)
 
     def client(self) -> Client:
-        """Return a client with the local administrator's token."""
-        return Client(home=self.home)
+        """Return a client with the local administrator's token; there is one until the server is killed."""
+        if not self.clients:
+            self.clients.append(Client(home=self.home))
+        return self.clients[0]
+
+    def forget_client(self) -> None:
+        """Close the client: its connections died with the server."""
+        while self.clients:
+            self.clients.pop().close()
 
     def pai(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the platform."""
@@ -122,6 +131,7 @@ class Installation:
 
     def close(self) -> None:
         """End everything that this home started."""
+        self.forget_client()
         self.pai("down")
         for process in self.processes.values():
             if process.poll() is None:

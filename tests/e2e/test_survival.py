@@ -5,7 +5,9 @@ import random
 import signal
 import sqlite3
 import time
+from contextlib import closing
 
+import httpx
 import pytest
 
 from prometheus_ai.domain.errors import PlatformError
@@ -57,18 +59,18 @@ def test_a_killed_envoy_is_back_within_two_seconds(served: Installation) -> None
     pid = served.client().status()["gateway_pid"]
     os.kill(pid, signal.SIGKILL)
     started = time.monotonic()
-    wait_for("traffic", lambda: __import__("httpx").get(url).status_code == 200, 5)
+    wait_for("traffic", lambda: httpx.get(url).status_code == 200, 5)
     assert time.monotonic() - started < 2.0
 
 
 def test_a_gateway_that_restarts_without_a_control_plane_serves_its_last_table(
     served: Installation, load: Load
 ) -> None:
+    data_plane = served.client().status()["gateway_pid"]
     served.kill("server")
     served.kill("gateway")
     load.wait_for_more(20)
-    pid = int((served.home / "gateway" / "envoy.pid").read_text().split()[0])
-    os.kill(pid, signal.SIGKILL)
+    os.kill(data_plane, signal.SIGKILL)
     served.start("gateway")
     load.failures.clear()
     load.wait_for_more(20)
@@ -93,11 +95,25 @@ def test_a_killed_replica_costs_idempotent_requests_nothing(served: Installation
     url = f"{served.gateway_url}/v2/models/scaling/infer"
     with Load(url=url, headers={"idempotency-key": "any"}) as load:
         load.wait_for_more(20)
+        killed: set[int] = set()
         for _ in range(3):
-            wait_for("two replicas", lambda: len(served.replica_pids()) == 2)
-            os.kill(next(iter(served.replica_pids().values())), signal.SIGKILL)
+            pids = wait_for("two other replicas", lambda: _ready_pids(served, without=killed))
+            load.wait_for_more(20)  # the gateway hears of the new replica right after it is ready
+            killed.add(pids[0])
+            os.kill(pids[0], signal.SIGKILL)
             load.wait_for_more(30)
     assert load.failures == []
+
+
+def _ready_pids(installation: Installation, *, without: set[int]) -> list[int]:
+    """Return the two ready replicas' processes, once there are two that were not killed."""
+    replicas = installation.client().backend("scaling")["replicas"]
+    pids = [
+        replica["pid"]
+        for replica in replicas
+        if replica["phase"] == "ready" and replica["ready_at"]
+    ]
+    return pids if len(pids) == 2 and not without & set(pids) else []
 
 
 def test_a_rolled_back_release_flips_without_a_lost_request(
@@ -149,13 +165,9 @@ def test_a_corrupted_database_is_named_and_traffic_goes_on(
 
 def test_an_edited_audit_record_is_found_and_named(served: Installation) -> None:
     served.kill("server")
-    with sqlite3.connect(served.home / "state" / "pai.db") as database:
-        tables = [
-            name
-            for (name,) in database.execute("select name from sqlite_master where type='table'")
-        ]
-        table = next(name for name in tables if "audit" in name and "record" in name)
-        database.execute(f"update {table} set content = replace(content, 'deploy', 'depl0y')")
+    with closing(sqlite3.connect(served.home / "state" / "pai.db")) as database, database:
+        edit = "update audit_records set event = replace(event, 'deploy', 'depl0y')"
+        assert database.execute(edit + " where position = 3").rowcount == 1
     served.start("server")
     done = served.pai("audit", "verify")
     assert done.returncode != 0
@@ -163,10 +175,15 @@ def test_an_edited_audit_record_is_found_and_named(served: Installation) -> None
 
 
 def test_a_taken_port_is_named(served: Installation) -> None:
-    other = served.environ | {"PAI_HOME": str(served.root / "other")}
-    done = __import__("subprocess").run(
-        [__import__("sys").executable, "-m", "prometheus_ai.cli.main", "server"],
-        env=other, text=True, capture_output=True, timeout=60, check=False,
-    )  # fmt: skip
+    port = served.environ["PAI_API_PORT"]
+    other = Installation(served.root / "other")
+    other.environ["PAI_API_PORT"] = port
+    done = other.pai("server")
     assert done.returncode != 0
-    assert other["PAI_API_PORT"] in done.stderr
+    assert port in done.stderr
+
+
+def test_a_second_control_plane_on_one_home_is_refused(served: Installation) -> None:
+    done = served.pai("server")
+    assert done.returncode != 0
+    assert "PAI_API_PORT" in done.stderr or "home folder" in done.stderr

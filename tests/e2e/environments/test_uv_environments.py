@@ -1,6 +1,7 @@
 """Locks and environments made by the real uv, from an index on loopback."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +16,14 @@ from prometheus_ai.domain.errors import InvalidInput, Unavailable
 
 pytestmark = pytest.mark.e2e
 
+MAKER = """
+import sys
+from pathlib import Path
+from prometheus_ai.adapters.environments.uv import UvEnvironments
+made = UvEnvironments(Path({root!r}), index_url={url!r})
+made.make(Path(sys.argv[1]), python=sys.argv[2], runtime=sys.argv[3],
+          progress=lambda line: print(line, flush=True))
+"""
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -153,6 +162,36 @@ def test_an_interrupted_making_is_done_again(
     assert environments.find(lock, python=HERE, runtime=environments.runtime_id()) is None
     assert _version(_make(environments, lock), "left") == "1.0"
     assert not (environment / "stray").exists()
+
+
+def test_a_maker_that_was_killed_does_not_disturb_the_next(
+    environments: UvEnvironments, index: TinyIndex, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    """Its uv may go on for a while; the next maker waits for it, then starts afresh."""
+    for name in ("left", "right", "middle"):
+        index.add(name, "1.0")
+    lock = tmp_path / "all.lock"
+    lock.write_bytes(environments.lock(["left", "right", "middle"], python=HERE, engine="python"))
+    runtime = environments.runtime_id()
+    index.delay_s = 0.5
+    shutil.rmtree(tmp_path / "uv-cache")
+    script = MAKER.format(root=str(tmp_path / "environments"), url=index.url)
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(lock), HERE, runtime],
+        cwd=pytestconfig.rootpath, stdout=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        for _ in range(1000):
+            if any("/files/" in path for path in index.requests[-5:]):
+                break
+            threading.Event().wait(0.01)
+        process.kill()
+    index.delay_s = 0.0
+    said: list[str] = []
+    environment = _make(environments, lock, said)
+    for name in ("left", "right", "middle"):
+        assert _version(environment, name) == "1.0"
 
 
 def test_an_environment_whose_python_went_away_is_made_again(

@@ -5,6 +5,7 @@ import hashlib
 import io
 import re
 import threading
+import time
 import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,8 @@ class TinyIndex:
     """Serves wheels made here. ``is_down`` refuses everything, ``swapped`` answers other bytes."""
 
     is_down: bool = False
+    delay_s: float = 0.0
+    """How long each file takes to be answered."""
     swapped: dict[str, bytes] = field(default_factory=dict)
     wheels: dict[str, bytes] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
@@ -78,6 +81,7 @@ class TinyIndex:
             body = self._page(parts[1])
             status = 200 if body else 404
         elif parts[0] == "files" and parts[1] in self.wheels:
+            time.sleep(self.delay_s)
             body, status = self.swapped.get(parts[1], self.wheels[parts[1]]), 200
         handler.send_response(status)
         handler.send_header("Content-Length", str(len(body)))
