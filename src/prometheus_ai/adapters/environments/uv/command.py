@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -17,8 +18,16 @@ from prometheus_ai.domain.errors import Unavailable
 
 LINES_KEPT = 400
 # These decide about other projects, other environments or other Pythons than ours.
-_DROPPED_PREFIXES = ("PYTHON", "VIRTUAL_ENV", "CONDA", "UV_PROJECT", "UV_PYTHON", "PAI_")
-_DROPPED = frozenset({"UV_SYSTEM_PYTHON", "UV_NO_SYNC", "UV_FROZEN", "UV_LOCKED", "UV_WORKING_DIR"})
+_DROPPED_PREFIXES = ("PYTHON", "VIRTUAL_ENV", "CONDA", "UV_PROJECT", "PAI_")
+_DROPPED = frozenset({"UV_PYTHON", "UV_SYSTEM_PYTHON", "UV_NO_SYNC", "UV_FROZEN", "UV_LOCKED"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Call:
+    command: tuple[str, ...]
+    text: str
+    doing: str
+    held: int | None
 
 
 class Uv:
@@ -27,7 +36,8 @@ class Uv:
     def __init__(self, folder: Path, *, index_url: str | None, timeout_s: float = 1800.0) -> None:
         self._folder = folder
         self._timeout_s = timeout_s
-        self._index = ["--default-index", index_url] if index_url else []
+        # By environment, not by argument: its credentials would show in every process list.
+        self._index = {"UV_DEFAULT_INDEX": index_url} if index_url else {}
 
     def run(
         self,
@@ -36,34 +46,32 @@ class Uv:
         doing: str,
         text: str = "",
         progress: Callable[[str], None] | None = None,
-        uses_index: bool = True,
+        held: int | None = None,
     ) -> str:
         """Run uv and return its standard output; without a network, try once more from its cache.
+
+        ``held`` is a lock that uv goes on holding if this process dies before it.
 
         Raises:
             InvalidInput: the requirements or the lock cannot be met; says why.
             Unavailable: the index cannot be reached, the disk is full, or it took too long.
         """
-        command = [find_uv_bin(), *arguments, *(self._index if uses_index else [])]
-        code, output, errors = self._run(command, text, progress, doing)
-        if code and uses_index and is_unreachable(errors):
-            code, output, _ = self._run([*command, "--offline"], text, progress, doing)
+        call = _Call(command=(find_uv_bin(), *arguments), text=text, doing=doing, held=held)
+        code, output, errors = self._run(call, progress)
+        if code and is_unreachable(errors):
+            offline = replace(call, command=(*call.command, "--offline"))
+            code, output, _ = self._run(offline, progress)
         if code:
             raise error_from(errors, doing)
         return output
 
-    def _run(
-        self,
-        command: Sequence[str],
-        text: str,
-        progress: Callable[[str], None] | None,
-        doing: str,
-    ) -> tuple[int, str, str]:
+    def _run(self, call: "_Call", progress: Callable[[str], None] | None) -> tuple[int, str, str]:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         process = subprocess.Popen(
-            command,
+            call.command,
             cwd=self._folder,
-            env=uv_environment(os.environ),
+            env={**uv_environment(os.environ), **self._index},
+            pass_fds=() if call.held is None else (call.held,),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -83,7 +91,7 @@ class Uv:
         reader.start()
         try:
             with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(text)
+                process.stdin.write(call.text)
                 process.stdin.close()
             for line in process.stderr:
                 errors.append(line)
@@ -99,7 +107,9 @@ class Uv:
             process.stdout.close()
             process.stderr.close()
         if code == -signal.SIGKILL and time.monotonic() - started >= self._timeout_s:
-            raise Unavailable(f"{doing}: uv took longer than {self._timeout_s:g} s and was stopped")
+            raise Unavailable(
+                f"{call.doing}: uv took longer than {self._timeout_s:g} s and was stopped"
+            )
         return code, "".join(output), "".join(errors)
 
 

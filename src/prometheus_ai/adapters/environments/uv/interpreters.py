@@ -39,7 +39,6 @@ class Interpreters:
             found = self._uv.run(
                 ["python", "find", python, "--system", "--no-project"],
                 doing=f"looking for Python {python}",
-                uses_index=False,
             )
         except PlatformError as error:
             raise InvalidInput(

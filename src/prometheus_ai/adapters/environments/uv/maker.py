@@ -69,9 +69,9 @@ class UvEnvironmentMaker:
         folder = self._root / wanted.name
         if _is_complete(folder):
             return folder
-        with self._turn(wanted.name, progress):
+        with self._turn(wanted.name, progress) as held:
             if not _is_complete(folder):
-                self._build(folder, wanted, progress)
+                self._build(folder, wanted, progress, held)
         return folder
 
     def find(self, lock_path: Path, *, python: str, runtime: str) -> Path | None:
@@ -91,14 +91,16 @@ class UvEnvironmentMaker:
         """Remove environments, but none that is being made; return the bytes that this frees."""
         freed = 0
         for folder in [folder for folder in self._folders() if folder.name in names]:
-            with self._turn_now(folder.name) as is_ours:
-                if is_ours:
+            with self._turn_now(folder.name) as held:
+                if held is not None:
                     (folder / MARKER).unlink(missing_ok=True)
                     freed += _own_bytes(folder)
                     shutil.rmtree(folder, ignore_errors=True)
         return freed
 
-    def _build(self, folder: Path, wanted: _Wanted, progress: Callable[[str], None]) -> None:
+    def _build(
+        self, folder: Path, wanted: _Wanted, progress: Callable[[str], None], held: int
+    ) -> None:
         interpreter = self._interpreters.find(wanted.python)
         wheel = self._wheels.path(wanted.runtime)
         python = folder / "bin" / "python"
@@ -111,18 +113,20 @@ class UvEnvironmentMaker:
             self._uv.run(
                 ["venv", str(folder), "--python", str(interpreter), "--no-project"],
                 doing=doing,
-                uses_index=False,
+                held=held,
             )
             self._uv.run(
                 ["pip", "sync", str(wanted.lock_path), "--python", str(python),
                  "--require-hashes", "--compile-bytecode", "--allow-empty-requirements"],
                 doing=doing,
+                held=held,
                 progress=progress,
             )  # fmt: skip
             self._uv.run(
                 ["pip", "install", str(wheel), "--no-deps", "--python", str(python),
                  "--compile-bytecode"],
                 doing=doing,
+                held=held,
             )  # fmt: skip
             _finish(folder, wanted)
         except OSError as error:
@@ -140,13 +144,13 @@ class UvEnvironmentMaker:
         return [path for path in entries if path.is_dir() and not path.name.startswith(".")]
 
     @contextlib.contextmanager
-    def _turn(self, name: str, progress: Callable[[str], None]) -> Iterator[None]:
+    def _turn(self, name: str, progress: Callable[[str], None]) -> Iterator[int]:
         until = time.monotonic() + self._turn_s
         has_said = False
         while True:
-            with self._turn_now(name) as is_ours:
-                if is_ours:
-                    yield
+            with self._turn_now(name) as held:
+                if held is not None:
+                    yield held
                     return
             if not has_said:
                 progress("waiting for another preparation of the same environment")
@@ -156,7 +160,7 @@ class UvEnvironmentMaker:
             self._wait(TURN_PAUSE_S)
 
     @contextlib.contextmanager
-    def _turn_now(self, name: str) -> Iterator[bool]:
+    def _turn_now(self, name: str) -> Iterator[int | None]:
         locks = self._root / ".locks"
         try:
             locks.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -170,9 +174,9 @@ class UvEnvironmentMaker:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                yield False
+                yield None
             else:
-                yield True
+                yield fd
         finally:
             os.close(fd)
 

@@ -107,5 +107,4 @@ class UvResolver:
                     "--python", str(self._interpreters.find(python)),
                 ],
                 doing=f"reading {path.name}",
-                uses_index=False,
             )  # fmt: skip
