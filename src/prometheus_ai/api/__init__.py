@@ -5,6 +5,6 @@ Each route decodes, authorises by its declared role, calls one use case of ``con
 It never decides anything about a backend and keeps nothing between requests.
 """
 
-from prometheus_ai.api.app import create_app
+from prometheus_ai.api.app import create_app, create_schema
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "create_schema"]

@@ -1,6 +1,5 @@
 """Who may call a route: declared beside it, checked before it."""
 
-from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -50,8 +49,3 @@ class Needs:
 Viewer = Annotated[Token, Depends(Needs(Role.VIEWER))]
 Deployer = Annotated[Token, Depends(Needs(Role.DEPLOYER))]
 Admin = Annotated[Token, Depends(Needs(Role.ADMIN))]
-
-
-def needed_role(route_dependencies: list[Callable[..., object]]) -> Role | None:
-    """Return the role among a route's dependencies, None when it declares none."""
-    return next((call.role for call in route_dependencies if isinstance(call, Needs)), None)

@@ -9,7 +9,7 @@ import pytest
 from fastapi.routing import APIRoute
 from tests.unit.api.world import World
 
-from prometheus_ai.api.access import needed_role
+from prometheus_ai.api.access import Needs
 from prometheus_ai.api.app import create_schema
 from prometheus_ai.api.guard import BODY_BYTES_MAX
 from prometheus_ai.domain.errors import Unavailable
@@ -40,8 +40,10 @@ def routes(world: World) -> dict[str, APIRoute]:
     return found
 
 
-def calls_of(route: APIRoute) -> list[object]:
-    return [dependency.call for dependency in route.dependant.dependencies]
+def needed_role(route: APIRoute) -> Role | None:
+    """Return the role that a route declares."""
+    calls = [dependency.call for dependency in route.dependant.dependencies]
+    return next((call.role for call in calls if isinstance(call, Needs)), None)
 
 
 def upload(http: httpx.Client, content: bytes = MODEL) -> str:
@@ -59,14 +61,14 @@ def test_every_route_but_health_declares_a_role(world: World) -> None:
     }
     assert set(found) == described
     for name, route in found.items():
-        assert (needed_role(calls_of(route)) is None) == (route.path in OPEN_PATHS), name
+        assert (needed_role(route) is None) == (route.path in OPEN_PATHS), name
 
 
 def test_every_route_that_changes_something_needs_more_than_a_viewer(world: World) -> None:
     reads = {"check_spec", "diff", "audit_verify"}
     for name, route in routes(world).items():
         if not name.startswith(("GET", "HEAD")) and route.operation_id not in reads:
-            assert needed_role(calls_of(route)) in (Role.DEPLOYER, Role.ADMIN), name
+            assert needed_role(route) in (Role.DEPLOYER, Role.ADMIN), name
 
 
 def test_every_declared_role_is_enforced(world: World) -> None:
@@ -74,7 +76,7 @@ def test_every_declared_role_is_enforced(world: World) -> None:
     smaller = {Role.DEPLOYER: Role.VIEWER, Role.ADMIN: Role.DEPLOYER}
     with httpx.Client(base_url=world.url) as client:
         for name, route in routes(world).items():
-            role = needed_role(calls_of(route))
+            role = needed_role(route)
             if role is None:
                 continue
             method, _, path = name.replace("{digest}", DIGEST).partition(" ")
