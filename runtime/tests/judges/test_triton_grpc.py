@@ -3,7 +3,7 @@
 import asyncio
 import queue
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ class Identity:
 '''
 COUNTER = """
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 
 class Counter:
@@ -169,21 +169,33 @@ def test_a_deadline_that_passes_is_told_as_such(counter: Any) -> None:
     assert error.value.status() == "StatusCode.DEADLINE_EXCEEDED"
 
 
-def test_a_cancelled_call_is_counted_as_cancelled(counter: Any) -> None:
+def test_cancelled_calls_are_counted_as_cancelled(counter: Any) -> None:
     tensor = triton.InferInput("upto", [1], "INT64")
     tensor.set_data_from_numpy(np.array([500]))
     answers: queue.Queue[Any] = queue.Queue()
     with triton.InferenceServerClient(f"127.0.0.1:{counter.grpc_port}") as client:
-        running = client.async_infer(
-            "counter", [tensor], callback=lambda result, error: answers.put(error)
-        )
-        wait = client.async_infer("counter", [tensor], callback=lambda result, error: None)
-        wait.cancel()
-        running.cancel()
-        assert answers.get(timeout=PATIENCE_S).status() == "StatusCode.CANCELLED"
+        calls = [
+            client.async_infer("counter", [tensor], lambda result, error: answers.put(error))
+            for _ in range(2)
+        ]
+        _wait(lambda: counter.ask("/v2/health/state").json["requests_active"] == 2)
+        for call in calls:
+            call.cancel()
+        for _ in calls:
+            assert answers.get(timeout=PATIENCE_S).status() == "StatusCode.CANCELLED"
+        _wait(lambda: _requests(counter)["cancelled"] == 2)
         client.infer("counter", [tensor.set_data_from_numpy(np.array([1]))])
-        model = counter.ask("/metrics.json").json["models"][0]
-    assert model["requests"]["cancelled"] >= 1
+
+
+def _requests(server: Any) -> Any:
+    return server.ask("/metrics.json").json["models"][0]["requests"]
+
+
+def _wait(claim: Callable[[], bool]) -> None:
+    ends = time.monotonic() + PATIENCE_S
+    while not claim():
+        assert time.monotonic() < ends, "waited in vain"
+        time.sleep(0.02)
 
 
 def test_many_calls_on_one_channel_get_each_its_own_answer(iris: Any) -> None:
@@ -286,9 +298,7 @@ def test_a_server_that_stops_finishes_what_it_took(counter: Any) -> None:
     answers: queue.Queue[Any] = queue.Queue()
     with triton.InferenceServerClient(f"127.0.0.1:{counter.grpc_port}") as client:
         client.async_infer("counter", [tensor], lambda result, error: answers.put((result, error)))
-        ends = time.monotonic() + PATIENCE_S
-        while not counter.ask("/v2/health/state").json["requests_active"]:
-            assert time.monotonic() < ends, "the call never reached the model"
+        _wait(lambda: counter.ask("/v2/health/state").json["requests_active"] == 1)
         assert counter.stop() == 0
         result, error = answers.get(timeout=PATIENCE_S)
     assert error is None
