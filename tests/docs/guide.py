@@ -29,8 +29,13 @@ class Block:
     argument: str
 
     @property
+    def is_for_make(self) -> bool:
+        """Whether it calls make alone, whose targets CI runs as they are."""
+        return all(line.startswith("make ") for line in self.text.splitlines())
+
+    @property
     def is_run(self) -> bool:
-        return self.order is None and self.kind in RUNNABLE
+        return self.order is None and self.kind in RUNNABLE and not self.is_for_make
 
     def script(self) -> str:
         """Return the shell text that does what a reader would do."""
