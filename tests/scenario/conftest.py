@@ -18,6 +18,7 @@ from prometheus_ai.testing.fake_clock import FakeClock
 from prometheus_ai.testing.fake_driver import FakeDriver, FakeTarget
 from prometheus_ai.testing.fake_environment import FakeEnvironmentResolver
 from prometheus_ai.testing.fake_gateway import FakeGateway
+from prometheus_ai.testing.fake_inspector import FakeInspector
 from prometheus_ai.testing.memory_store import MemoryStore
 
 ASKER = Asker(actor="tester", reason="scenario")
@@ -30,13 +31,6 @@ class Inline(ThreadPoolExecutor):
         done: Future[Any] = Future()
         done.set_result(fn(*args, **kwargs))
         return done
-
-
-class NoInspector:
-    """Every model is ONNX."""
-
-    def inspect(self, path: Path, *, engine: str | None, allow_pickle: bool) -> dict[str, Any]:
-        return {"engine": engine or "onnx"}
 
 
 class Line:
@@ -56,7 +50,7 @@ class Line:
         self.plane = Plane(
             store=self.store, artefacts=self.artefacts, drivers={"local": self.driver},
             routes=self.gateway, metrics=self.gateway, resolver=FakeEnvironmentResolver(),
-            inspector=NoInspector(), clock=self.clock, workers=Inline(max_workers=1),
+            inspector=FakeInspector(), clock=self.clock, workers=Inline(max_workers=1),
         )  # fmt: skip
         self.control = ControlPlane(self.plane)
 

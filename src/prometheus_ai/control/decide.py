@@ -14,7 +14,7 @@ from prometheus_ai.control.journal import note
 from prometheus_ai.control.look import Specs, sight, views
 from prometheus_ai.control.plane import Plane, Sight
 from prometheus_ai.domain.event import Kind
-from prometheus_ai.domain.release import Backend, ReleasePhase
+from prometheus_ai.domain.release import ReleasePhase
 from prometheus_ai.domain.replica import (
     Action,
     CloseRecord,
@@ -30,6 +30,7 @@ from prometheus_ai.ports.state_store import Reading, Writing
 from prometheus_ai.reconcile import BackendView, Step, advance, plan, without_failed
 
 ACTOR = "control-plane"
+STRAY_GRACE_S = 5.0
 
 _PHASE_EVENTS = {
     ReleasePhase.READY: Kind.RELEASE_READY,
@@ -44,6 +45,10 @@ class Decision:
 
     effects: tuple[Effect, ...]
     look_again_at: datetime | None = None
+    unprepared: tuple[tuple[str, str], ...] = ()
+    """Releases, as (backend, version), that wait for their environment."""
+    gone: tuple[str, ...] = ()
+    """Backends being deleted that have no replica left."""
 
 
 def decide(plane: Plane, only: str | None = None) -> Decision:
@@ -53,8 +58,7 @@ def decide(plane: Plane, only: str | None = None) -> Decision:
         seen = sight(plane)
         with plane.store.read() as reading:
             found = views(plane, reading, seen, now, only)
-            strays = _strays(reading, seen) if only is None else []
-        effects: list[Effect] = list(strays)
+            effects = _strays(reading, seen, found) if only is None else []
         looks: list[datetime] = []
         current: list[tuple[BackendView, Specs]] = []
         for view, specs in found:
@@ -64,7 +68,17 @@ def decide(plane: Plane, only: str | None = None) -> Decision:
                 looks.append(look)
             current.append((changed, specs))
         publish.settle(plane, current, is_everything=only is None)
-        return Decision(effects=tuple(effects), look_again_at=min(looks, default=None))
+        return Decision(
+            effects=tuple(effects),
+            look_again_at=min(looks, default=None),
+            unprepared=tuple(
+                (view.backend.name, release.version)
+                for view, _ in current
+                for release in view.releases
+                if release.state.phase is ReleasePhase.PREPARING
+            ),
+            gone=tuple(view.backend.name for view, _ in current if _is_gone(view)),
+        )
 
 
 def _decide_backend(
@@ -218,20 +232,28 @@ def _close(plane: Plane, tx: Writing, record: ReplicaRecord, action: CloseRecord
     return [Forget(id=record.id, target=action.target)]
 
 
-def _strays(reading: Reading, seen: Sight) -> list[Effect]:
-    """Find replicas that run without an open record: started, then forgotten by a crash."""
-    known = {record.id: record for record in reading.open_replicas()}
+def _strays(reading: Reading, seen: Sight, found: list[tuple[BackendView, Specs]]) -> list[Effect]:
+    """Find replicas that run without an open record: an older store was restored, or a crash came between."""
+    known = {
+        record.id for view, _ in found for release in view.releases for record in release.records
+    }
     strays: list[Effect] = []
-    for replica_id, found in seen.observed.items():
+    for replica_id, replica in seen.observed.items():
         if replica_id in known:
             continue
         record = reading.replica(replica_id)
+        if record is not None and record.is_open:
+            continue
         target = record.target if record is not None else ""
-        if found.phase is ReplicaPhase.EXITED:
+        if replica.phase is ReplicaPhase.EXITED:
             strays.append(Forget(id=replica_id, target=target))
         else:
-            strays.append(Stop(id=replica_id, target=target, grace_s=5.0))
+            strays.append(Stop(id=replica_id, target=target, grace_s=STRAY_GRACE_S))
     return strays
+
+
+def _is_gone(view: BackendView) -> bool:
+    return view.backend.is_deleting and not any(release.records for release in view.releases)
 
 
 def _record(view: BackendView, replica_id: str) -> ReplicaRecord | None:
@@ -256,10 +278,12 @@ def _with_records(view: BackendView, records: dict[str, ReplicaRecord]) -> Backe
     return replace(view, releases=releases)
 
 
-def finish_deletions(plane: Plane, found: list[Backend]) -> None:
+def finish_deletions(plane: Plane, names: tuple[str, ...]) -> None:
     """Remove the rows of backends whose last replica ended."""
-    for backend in found:
-        with plane.store.write() as tx:
-            tx.delete_backend(backend.name)
-            note(plane, tx, Kind.BACKEND_DELETED, actor=ACTOR,
-                 reason="its last replica ended", about=(backend.name, None))  # fmt: skip
+    with plane.lock:
+        for name in names:
+            with plane.store.write() as tx:
+                tx.delete_backend(name)
+                note(plane, tx, Kind.BACKEND_DELETED, actor=ACTOR,
+                     reason="its last replica ended", about=(name, None))  # fmt: skip
+            plane.routing.routes.pop(name, None)

@@ -6,22 +6,17 @@ from prometheus_ai.audit import advance_checkpoint
 from prometheus_ai.control.decide import decide, finish_deletions
 from prometheus_ai.control.effects import run
 from prometheus_ai.control.plane import Plane
-from prometheus_ai.control.prepare import prepare_pending
+from prometheus_ai.control.prepare import prepare
 from prometheus_ai.domain.errors import PlatformError
 
 
 def reconcile_once(plane: Plane) -> datetime | None:
     """Run one pass over every backend; return when to look again at the latest, when that is known."""
     started = plane.clock.monotonic()
-    prepare_pending(plane)
     decision = decide(plane)
     run(plane, decision.effects)
-    with plane.store.read() as reading:
-        busy = {record.backend for record in reading.open_replicas()}
-        gone = [b for b in reading.backends() if b.is_deleting and b.name not in busy]
-    if gone:
-        with plane.lock:
-            finish_deletions(plane, gone)
+    prepare(plane, decision.unprepared)
+    finish_deletions(plane, decision.gone)
     keep_checkpoint(plane)
     plane.last_pass_s = plane.clock.monotonic() - started
     return decision.look_again_at

@@ -6,30 +6,24 @@ from prometheus_ai.control.journal import note
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.errors import InvalidInput, PlatformError
 from prometheus_ai.domain.event import Kind
-from prometheus_ai.domain.release import Release, ReleasePhase, ReleaseState
+from prometheus_ai.domain.release import Release, ReleasePhase
 
 ACTOR = "control-plane"
 ATTEMPTS_MAX = 3
 """Tries at preparing a release whose failure may pass, such as an index that does not answer."""
 
 
-def prepare_pending(plane: Plane) -> None:
-    """Hand every release that waits for preparation to a worker."""
-    with plane.store.read() as reading:
-        pending = [
-            state for state in reading.release_states() if state.phase is ReleasePhase.PREPARING
-        ]
-    for state in pending:
-        key = (state.backend, state.version)
+def prepare(plane: Plane, releases: tuple[tuple[str, str], ...]) -> None:
+    """Hand every release, as (backend, version), to a worker, unless one has it already."""
+    for key in releases:
         with plane.work.lock:
             if key in plane.work.preparing:
                 continue
             plane.work.preparing.add(key)
-        plane.workers.submit(_prepare, plane, state)
+        plane.workers.submit(_prepare, plane, key)
 
 
-def _prepare(plane: Plane, state: ReleaseState) -> None:
-    key = (state.backend, state.version)
+def _prepare(plane: Plane, key: tuple[str, str]) -> None:
     try:
         with plane.store.read() as reading:
             release = reading.release(*key)

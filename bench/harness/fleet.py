@@ -1,0 +1,63 @@
+"""A control plane over a fleet of fake replicas, on a real store and a real clock."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_ai.adapters.stores.sql import SqlStore
+from prometheus_ai.compose.clock import SystemClock
+from prometheus_ai.control.control_plane import ControlPlane
+from prometheus_ai.control.passes import reconcile_once
+from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.requests import Asker, DeployRequest
+from prometheus_ai.domain.spec import ModelSpec, Spec
+from prometheus_ai.testing.fake_artefact_store import FakeArtefactStore
+from prometheus_ai.testing.fake_driver import FakeDriver
+from prometheus_ai.testing.fake_environment import FakeEnvironmentResolver
+from prometheus_ai.testing.fake_gateway import FakeGateway
+from prometheus_ai.testing.fake_inspector import FakeInspector
+
+ASKER = Asker(actor="bench")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """A control plane and what it steers."""
+
+    control: ControlPlane
+    gateway: FakeGateway
+    driver: FakeDriver
+    artefacts: FakeArtefactStore
+
+    def deploy(self, name: str, content: bytes, weight: int | None = None) -> None:
+        """Deploy one release of three replicas."""
+        digest = self.artefacts.put_stream([content], expected=None)
+        spec = Spec(name=name, model=ModelSpec(path="m.onnx", engine="onnx"), replicas=3)
+        request = DeployRequest(spec=spec, model_digest=digest, model_name="m.onnx", weight=weight)
+        self.control.deploy(request, ASKER)
+
+    def settle(self) -> None:
+        """Run passes until nothing is left to do."""
+        for _ in range(60):
+            self.control.plane.wake.clear()
+            reconcile_once(self.control.plane)
+            if not self.control.plane.work.launching and not self.control.plane.wake.is_set():
+                return
+
+
+def build_fleet(folder: Path, backends: int) -> Fleet:
+    """Deploy two releases of three replicas on each backend, at 50 % each."""
+    clock = SystemClock()
+    driver, gateway = FakeDriver(clock), FakeGateway(clock)
+    artefacts = FakeArtefactStore(folder / "artefacts")
+    plane = Plane(
+        store=SqlStore.open(folder / "pai.db"), artefacts=artefacts, drivers={"local": driver},
+        routes=gateway, metrics=gateway, resolver=FakeEnvironmentResolver(),
+        inspector=FakeInspector(), clock=clock, workers=ThreadPoolExecutor(max_workers=2),
+    )  # fmt: skip
+    fleet = Fleet(control=ControlPlane(plane), gateway=gateway, driver=driver, artefacts=artefacts)
+    for content, weight in ((b"one", None), (b"two", 50)):
+        for number in range(backends):
+            fleet.deploy(f"b{number:05}", content, weight)
+        fleet.settle()
+    return fleet
