@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
+from prometheus_ai_runtime.hosting.exposition import Series, as_json, as_text, resident_bytes
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.exchange import Exchange
-from prometheus_ai_runtime.http.exposition import Series, as_json, as_text, resident_bytes
 from prometheus_ai_runtime.http.router import Router
 from prometheus_ai_runtime.people.openapi import document
 
