@@ -48,10 +48,8 @@ def _memory_bytes() -> int:
 
 
 def _gpus() -> int:
-    try:
-        return len(list(Path("/proc/driver/nvidia/gpus").iterdir()))
-    except OSError:
-        return 0
+    # The nodes, not the driver's list: a container sees the list of all, and gets the nodes of its own.
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
 
 
 def _cgroups() -> tuple[dict[str, Any], list[str]]:
