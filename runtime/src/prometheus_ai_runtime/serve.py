@@ -21,11 +21,8 @@ from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.hosting.loading import LoadFailed
 from prometheus_ai_runtime.http.connection import Connection
 from prometheus_ai_runtime.http.door import Door
-from prometheus_ai_runtime.http.infer import InferEndpoint
-from prometheus_ai_runtime.http.inspection import Inspection
-from prometheus_ai_runtime.http.predict import PredictEndpoint
-from prometheus_ai_runtime.http.repository import Repository
 from prometheus_ai_runtime.http.router import Router
+from prometheus_ai_runtime.http.routes import add_routes
 from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.optional import load_optional
 from prometheus_ai_runtime.watch.watchdog import Watchdog
@@ -57,12 +54,7 @@ class Server:
         self.host = ModelHost(config)
         router = Router()
         self.door = Door(config.limits, config.timeouts, router.resolve)
-        Inspection(self.host, self.door).add_routes(router)
-        Repository(self.host).add_routes(router)
-        infer = InferEndpoint(self.host)
-        router.model("/infer", post=infer)
-        router.model("/infer_stream", post=infer.stream)
-        router.named("/predict", post=PredictEndpoint(self.host))
+        add_routes(router, self.host, self.door)
         self._stop = asyncio.Event()
         self._listener: asyncio.Server | None = None
         self._grpc: Front | None = None

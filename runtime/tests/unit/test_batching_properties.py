@@ -32,6 +32,7 @@ class Doubling:
 
     signature = RAGGED
     batchable = True
+    missing_is_nan = False
     warnings: tuple[str, ...] = ()
 
     def __init__(self) -> None:

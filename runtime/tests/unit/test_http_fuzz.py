@@ -1,0 +1,72 @@
+"""Mutated requests find no exception, no status 500 and no leak; the long run is in ``runtime/fuzz``."""
+
+import asyncio
+import random
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+from runtime.fuzz.http_fuzz import HERE, Fuzzer, mutated, seeds, split
+from runtime.tests.fakes import parse_responses
+
+CORPUS = seeds(HERE / "corpus")
+
+
+def play(*conversations: list[bytes]) -> None:
+    async def run() -> None:
+        fuzzer = Fuzzer()
+        for pieces in conversations:
+            await fuzzer.play(pieces)
+
+    asyncio.run(run())
+
+
+def test_the_corpus_is_answered() -> None:
+    play(*([data] for data in CORPUS))
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=60, deadline=None)
+def test_mutated_requests_are_answered(seed: int) -> None:
+    rng = random.Random(seed)
+    play(*(list(split(rng, mutated(rng, CORPUS))) for _ in range(20)))
+
+
+@given(data=st.binary(max_size=300))
+@settings(max_examples=60, deadline=None)
+def test_any_bytes_are_answered(data: bytes) -> None:
+    play([data], [b"POST /tiny/predict HTTP/1.1\r\nhost: x\r\n" + data])
+
+
+@given(cuts=st.lists(st.integers(0, 2000), max_size=8), which=st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_how_bytes_arrive_does_not_matter(cuts: list[int], which: random.Random) -> None:
+    """The same conversation in other pieces has the same answers, but for what differs in time."""
+    data = b"".join(which.choice(CORPUS) for _ in range(3))
+    places = sorted(cut % (len(data) + 1) for cut in cuts)
+    pieces = [data[a:b] for a, b in zip([0, *places], [*places, len(data)], strict=True) if a < b]
+
+    async def statuses(*parts: bytes) -> list[int]:
+        fuzzer = Fuzzer()
+        connection, transport = fuzzer.server.connect()
+        for part in parts:
+            if not transport.closed:
+                connection.data_received(part)
+        await fuzzer.server.idle()
+        connection.connection_lost(None)
+        return [r.status for r in parse_responses(bytes(transport.written))]
+
+    assert asyncio.run(statuses(data)) == asyncio.run(statuses(*pieces))
+
+
+def test_the_fuzzer_notices_a_status_500() -> None:
+    async def run() -> None:
+        fuzzer = Fuzzer()
+        loaded = fuzzer.server.model.loaded
+        assert loaded is not None
+        loaded.model.predict = None  # type: ignore[method-assign, assignment]
+        for good in (data for data in CORPUS if data.startswith(b"POST /tiny/predict")):
+            await fuzzer.play([good])
+
+    with pytest.raises(AssertionError):
+        asyncio.run(run())
