@@ -24,6 +24,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
@@ -258,3 +259,18 @@ def test_a_gpu_is_refused(saved: Any, loaded: Loader, iris: Data) -> None:
     path = saved(LogisticRegression(max_iter=1000).fit(*iris))
     with pytest.raises(EngineError, match="runs on the CPU only"):
         loaded(path, device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "takes"),
+    [
+        (LogisticRegression(max_iter=1000), False),
+        (HistGradientBoostingClassifier(max_iter=3), True),
+        (make_pipeline(SimpleImputer(), LogisticRegression(max_iter=1000)), True),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_nan_is_a_missing_value_where_the_model_takes_it(
+    estimator: Any, takes: bool, saved: Any, loaded: Loader, iris: Data
+) -> None:
+    assert loaded(saved(estimator.fit(*iris))).missing_is_nan is takes

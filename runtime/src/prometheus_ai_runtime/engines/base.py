@@ -45,6 +45,8 @@ class LoadedModel(Protocol):
     signature: Signature
     batchable: bool
     """Whether rows of different requests may share one call along axis 0."""
+    missing_is_nan: bool
+    """Whether NaN in an input means a missing value; else it is refused unless limits allow it."""
     warnings: tuple[str, ...]
     """What the one who deploys this model should know; the server logs each line once."""
 

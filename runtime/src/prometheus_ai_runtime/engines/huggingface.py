@@ -29,6 +29,7 @@ class _TextModel:
     """Tokenizer and transformer on one device."""
 
     batchable = True
+    missing_is_nan = False
     warnings: tuple[str, ...] = ()
 
     def __init__(self, parts: "_Parts", signature: Signature) -> None:

@@ -30,6 +30,8 @@ _LOG_ERRORS_ONLY = 3
 class OnnxModel:
     """One inference session."""
 
+    missing_is_nan = False
+
     def __init__(self, session: Any, signature: Signature, *, batchable: bool) -> None:
         self.signature = signature
         self.batchable = batchable

@@ -42,6 +42,7 @@ class PythonModel:
     def __init__(self, instance: Any, signature: Signature, *, batchable: bool) -> None:
         self.signature = signature
         self.batchable = batchable
+        self.missing_is_nan = bool(getattr(instance, "missing_is_nan", False))
         self._instance = instance
         self._lists = _list_parameters(_answering(type(instance)))
         self._takes_batch = _takes_batch(type(instance), signature)

@@ -1,5 +1,6 @@
 """scikit-learn models: classifiers, regressors, clusterers, transformers and their pipelines."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -41,10 +42,11 @@ class SklearnModel:
         *,
         rows: Callable[[Tensors], Rows],
         limits: Any,
-        warnings: tuple[str, ...],
+        notes: tuple[str, ...],
     ) -> None:
         self.signature = signature
-        self.warnings = warnings
+        self.missing_is_nan = _probe(estimator, signature.inputs, rows, np.nan) is not None
+        self.warnings = notes
         self._estimator = estimator
         self._rows = rows
         self._limits = limits
@@ -105,7 +107,7 @@ def load(request: LoadRequest) -> SklearnModel:
         agree(signature, request),
         rows=rows,
         limits=require("threadpoolctl", extra="sklearn").threadpool_limits(request.threads),
-        warnings=read.warnings,
+        notes=read.warnings,
     )
 
 
@@ -207,7 +209,7 @@ def _outputs(
 ) -> tuple[TensorSpec, ...]:
     if hasattr(estimator, "classes_") and hasattr(estimator, "predict"):
         return _classifier_outputs(estimator, request)
-    answer = _probe(estimator, inputs, rows)
+    answer = _probe(estimator, inputs, rows, 0)
     shape = (-1,) if answer is None else (-1, *answer.shape[1:])
     if answer is not None and answer.dtype.kind in "iu":
         return (TensorSpec(name="label", datatype="INT64", shape=shape),)
@@ -243,21 +245,23 @@ def _chosen(request: LoadRequest, name: str, default: str) -> str:
 
 
 def _probe(
-    estimator: Any, inputs: tuple[TensorSpec, ...], rows: Callable[[Tensors], Rows]
+    estimator: Any,
+    inputs: tuple[TensorSpec, ...],
+    rows: Callable[[Tensors], Rows],
+    number: float,
 ) -> NDArray[Any] | None:
     """Learn what answers look like from one made-up row, or nothing if the model refuses it."""
-    sample = {
-        tensor.name: np.full(
-            [1 if dim == -1 else dim for dim in tensor.shape],
-            b"" if tensor.datatype == "BYTES" else 0,
-            dtype=NUMPY_TYPES[tensor.datatype],
-        )
-        for tensor in inputs
-    }
-    try:
-        return _answer(estimator, "output", rows(sample))
-    except ValueError:
-        return None
+    sample = {}
+    for tensor in inputs:
+        dtype = NUMPY_TYPES[tensor.datatype]
+        fill = number if dtype.kind == "f" else b"" if dtype.kind == "O" else 0
+        sample[tensor.name] = np.full([1 if n == -1 else n for n in tensor.shape], fill, dtype)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        try:
+            return _answer(estimator, "output", rows(sample))
+        except Exception:  # noqa: BLE001 - a model may refuse a made-up row in any way
+            return None
 
 
 def _answer(estimator: Any, name: str, rows: Rows) -> NDArray[Any]:

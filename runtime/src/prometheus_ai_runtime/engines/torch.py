@@ -40,6 +40,8 @@ _SIGNATURE_FILE = "signature.json"
 class TorchModel:
     """One module on one device."""
 
+    missing_is_nan = False
+
     def __init__(
         self,
         torch: Any,

@@ -277,7 +277,7 @@ class _Reply(Outlet):
 
 
 def _yields(model: HostedModel) -> bool:
-    return model.loaded is not None and hasattr(model.loaded.model, "stream")
+    return model.loaded is not None and model.loaded.call.streams
 
 
 def _read_parameters(work: InferWork, envelope: Envelope, timeout_s: float) -> float:

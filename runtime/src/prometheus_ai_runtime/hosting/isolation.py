@@ -51,6 +51,7 @@ class IsolatedModel:
         self.warnings: tuple[str, ...] = ()
         self.signature = Signature(inputs=(), outputs=())
         self.batchable = False
+        self.missing_is_nan = False
         self.streams = False
         self._start()
 
@@ -148,6 +149,7 @@ class IsolatedModel:
             raise _KINDS.get(head["kind"], EngineError)(head["error"])
         self.signature = parse_signature(head["signature"], "signature")
         self.batchable = head["batchable"]
+        self.missing_is_nan = head["missing_is_nan"]
         self.streams = head["streams"]
         self.warnings = tuple(head["warnings"])
 

@@ -14,7 +14,6 @@ from prometheus_ai_runtime.signature import TensorSpec
 from prometheus_ai_runtime.tensors.plan import Plan
 from prometheus_ai_runtime.watch.cgroup import Throttling
 
-_MISSING_IS_NAN = ("xgboost", "lightgbm")
 _HELD_MAX = 1024
 
 
@@ -91,7 +90,7 @@ class HostedModel:
         """Start serving a loaded model."""
         self.loaded = loaded
         if self._non_finite == "engine":
-            self.finite_only = loaded.engine not in _MISSING_IS_NAN
+            self.finite_only = not loaded.model.missing_is_nan
         if self.config.memory_bytes is None:
             self.memory_bytes = loaded.memory_bytes
         for rows, seconds in loaded.timings:

@@ -38,6 +38,7 @@ def _serve(channel: socket.socket) -> None:
     described = {
         "signature": signature_json(model.signature),
         "batchable": model.batchable,
+        "missing_is_nan": model.missing_is_nan,
         "streams": callable(getattr(model, "stream", None)),
         "warnings": list(model.warnings),
     }
