@@ -16,8 +16,8 @@ from prometheus_ai_runtime.hosting.loading import Loaded
 from prometheus_ai_runtime.hosting.model import HostedModel
 from prometheus_ai_runtime.http.connection import Connection
 from prometheus_ai_runtime.http.door import Door
-from prometheus_ai_runtime.http.routes import add_routes
 from prometheus_ai_runtime.http.router import Router
+from prometheus_ai_runtime.http.routes import add_routes
 from prometheus_ai_runtime.signature import Signature, TensorSpec
 from prometheus_ai_runtime.tensors.plan import Plan
 

@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.file_site import FileSite
 
 from prometheus_ai.adapters.artefacts.filesystem import FilesystemArtefactStore
 from prometheus_ai.testing.artefact_store_contract import ArtefactStoreContract, digest_of
 from prometheus_ai.testing.fake_artefact_store import FakeArtefactStore
+from tests.contract.file_site import FileSite
 
 
 class TestFakeArtefactStore(ArtefactStoreContract):

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.local_target import LocalTarget
 
 from prometheus_ai.testing.driver_contract import DriverContract
+from tests.contract.local_target import LocalTarget
 
 
 class TestLocalDriver(DriverContract):

@@ -5,13 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.e2e.gateway.rig import GatewayRig
 
 from prometheus_ai.domain.replica import Endpoint
 from prometheus_ai.domain.route import RoutedReplica, RouteTable
 from prometheus_ai.ports.route_table import RouteTablePort
 from prometheus_ai.testing.fake_gateway import FakeGateway
 from prometheus_ai.testing.route_table_contract import RouteTableContract, Spoil
+from tests.e2e.gateway.rig import GatewayRig
 
 
 class TestFakeGateway(RouteTableContract):

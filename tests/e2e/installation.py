@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import numpy as np
@@ -144,10 +144,9 @@ class Installation:
 
     def said(self) -> str:
         """Return the ends of the processes' logs, for a failed test's report."""
-        parts = []
-        for path in sorted(self.root.glob("*.out")):
-            parts.append(f"--- {path.name}\n{path.read_text()[-4000:]}")
-        return "\n".join(parts)
+        return "\n".join(
+            f"--- {path.name}\n{path.read_text()[-4000:]}" for path in sorted(self.root.glob("*.out"))
+        )
 
 
 def free_ports(count: int) -> list[int]:
@@ -176,7 +175,7 @@ class Load:
     _stopping: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
-    def __enter__(self) -> "Load":
+    def __enter__(self) -> Self:
         for number in range(self.senders):
             thread = threading.Thread(target=self._send, args=(number,), daemon=True)
             thread.start()

@@ -12,9 +12,9 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from tests.unit.api.world import World
 
 from prometheus_ai.api.app import create_schema
+from tests.unit.api.world import World
 
 STREAMS = r"/stream$"
 described = schemathesis.openapi.from_dict(create_schema()).exclude(path_regex=STREAMS)

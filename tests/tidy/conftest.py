@@ -1,6 +1,7 @@
 """The tree is read and parsed once for all of tidy."""
 
 import pytest
+
 from tests.tidy.tree import Tree, read_tree
 
 

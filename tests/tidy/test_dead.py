@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from tests.tidy.tree import Module, Tree, report
 
 # Packages that people import, so that nothing of ours needs to.

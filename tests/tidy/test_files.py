@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.tidy.tree import Tree, report
 
 BYTES_MAX = 300_000

@@ -86,7 +86,10 @@ class Driver(Protocol):
         """Return every replica on this target, ended ones included. Quick: it never waits for a replica."""
 
     def stop(self, replica_id: str, grace_s: float) -> None:
-        """Ask a replica to drain and end; after ``grace_s`` it is killed. Returns at once. An unknown id does nothing."""
+        """Ask a replica to drain and end, and return at once; after ``grace_s`` it is killed.
+
+        An unknown id does nothing.
+        """
 
     def forget(self, replica_id: str) -> None:
         """Remove what remains of a replica that ended. Its logs are kept for ``logs`` within their bound."""

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.environments.tiny_index import TinyIndex
 
 from prometheus_ai.adapters.environments.uv import UvEnvironments
+from tests.e2e.environments.tiny_index import TinyIndex
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.e2e.environments.tiny_index import TinyIndex
 from uv import find_uv_bin
 
 from prometheus_ai.adapters.environments.uv import UvEnvironments
 from prometheus_ai.domain.errors import InvalidInput
+from tests.e2e.environments.tiny_index import TinyIndex
 
 pytestmark = pytest.mark.e2e
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.environments.tiny_index import RUNTIME_NEEDS, TinyIndex
 
 from prometheus_ai.adapters.environments.uv import UvEnvironments
 from prometheus_ai.domain.errors import InvalidInput, Unavailable
+from tests.e2e.environments.tiny_index import RUNTIME_NEEDS, TinyIndex
 
 pytestmark = pytest.mark.e2e
 

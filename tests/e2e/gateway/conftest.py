@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.gateway.rig import GatewayRig
 from tests.e2e.gateway.upstream import Upstream
 

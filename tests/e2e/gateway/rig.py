@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.e2e.gateway.upstream import Upstream
 
 from prometheus_ai.compose.gateway import gateway_client
 from prometheus_ai.compose.settings import Settings
@@ -23,6 +22,7 @@ from prometheus_ai.domain.route import (
     RouteTable,
     Sticky,
 )
+from tests.e2e.gateway.upstream import Upstream
 
 _PROGRAM = """
 import sys

@@ -5,10 +5,10 @@ import signal
 from collections import Counter
 
 import pytest
-from tests.e2e.gateway.rig import GatewayRig, release, route, wait_until
-from tests.e2e.gateway.upstream import Upstream
 
 from prometheus_ai.domain.window import ReleaseCounters
+from tests.e2e.gateway.rig import GatewayRig, release, route, wait_until
+from tests.e2e.gateway.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
 

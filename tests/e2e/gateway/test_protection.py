@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from tests.e2e.gateway.rig import GatewayRig, release, route, wait_until
 from tests.e2e.gateway.upstream import Upstream
 

@@ -4,10 +4,10 @@ from collections import Counter
 
 import httpx
 import pytest
-from tests.e2e.gateway.rig import GatewayRig, release, route
-from tests.e2e.gateway.upstream import Upstream
 
 from prometheus_ai.domain.route import Sticky
+from tests.e2e.gateway.rig import GatewayRig, release, route
+from tests.e2e.gateway.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
 

@@ -5,12 +5,12 @@ import signal
 from pathlib import Path
 
 import pytest
-from tests.e2e.gateway.load import Load
-from tests.e2e.gateway.rig import GatewayRig, release, route, wait_until
-from tests.e2e.gateway.upstream import Upstream
 
 from prometheus_ai.domain.errors import Unavailable
 from prometheus_ai.domain.route import BackendRoute
+from tests.e2e.gateway.load import Load
+from tests.e2e.gateway.rig import GatewayRig, release, route, wait_until
+from tests.e2e.gateway.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
 

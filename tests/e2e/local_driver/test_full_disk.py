@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.local_target import LocalTarget
 
 from prometheus_ai.domain.errors import Unavailable
 from prometheus_ai.domain.replica import ExitCause, ReplicaPhase
+from tests.contract.local_target import LocalTarget
 
 pytestmark = pytest.mark.e2e
 

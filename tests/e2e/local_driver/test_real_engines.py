@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.contract.local_target import LocalTarget
 
 from prometheus_ai.adapters.artefacts.filesystem import FilesystemArtefactStore
 from prometheus_ai.adapters.drivers.local.driver import LocalDriver
@@ -21,6 +20,7 @@ from prometheus_ai.domain.errors import InvalidInput
 from prometheus_ai.domain.release import Artefact, Inputs
 from prometheus_ai.domain.replica import ExitCause, Observed, ReplicaPhase
 from prometheus_ai.ports.driver import ReplicaOrder
+from tests.contract.local_target import LocalTarget
 
 pytestmark = pytest.mark.e2e
 

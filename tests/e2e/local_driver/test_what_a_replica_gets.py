@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.contract.local_target import LocalTarget
 
 from prometheus_ai.adapters.drivers.local.machine import Machine, measure
 from prometheus_ai.domain.errors import Corrupted, Unavailable
 from prometheus_ai.domain.replica import ExitCause, ReplicaPhase
 from prometheus_ai.ports.driver import LogLine
+from tests.contract.local_target import LocalTarget
 
 pytestmark = pytest.mark.e2e
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.contract.file_site import FileSite
 
 from prometheus_ai.adapters.artefacts.filesystem import FilesystemArtefactStore
 from prometheus_ai.adapters.artefacts.filesystem.download import DownloadBounds, Downloads
 from prometheus_ai.domain.errors import Corrupted, InvalidInput, Unavailable
+from tests.contract.file_site import FileSite
 
 CONTENT = bytes(range(256)) * 2000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from fastapi.routing import APIRoute
-from tests.unit.api.world import World
 
 from prometheus_ai.api.access import Needs
 from prometheus_ai.api.app import create_schema
 from prometheus_ai.api.guard import BODY_BYTES_MAX
 from prometheus_ai.domain.errors import Unavailable
 from prometheus_ai.domain.event import Role
+from tests.unit.api.world import World
 
 OPEN_PATHS = {"/healthz"}
 SPEC = {"name": "digits", "model": {"path": "model.onnx", "engine": "onnx"}}

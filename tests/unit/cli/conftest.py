@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.unit.api.world import World
 
 from prometheus_ai.cli.main import main
+from tests.unit.api.world import World
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import Result
-from tests.unit.api.world import World
-from tests.unit.cli.conftest import Pai
 
 from prometheus_ai.specs.read import read
 from prometheus_ai.testing.fake_driver import Behaviour
+from tests.unit.api.world import World
+from tests.unit.cli.conftest import Pai
 
 Deploy = Callable[..., Result]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 import pytest
-from tests.unit.api.world import World, wait_for
-from tests.unit.cli.conftest import Pai
 
 from prometheus_ai.cli.exits import EXIT_BY_ERROR
 from prometheus_ai.cli.group import LazyGroup
 from prometheus_ai.cli.main import main
 from prometheus_ai.domain import errors
+from tests.unit.api.world import World, wait_for
+from tests.unit.cli.conftest import Pai
 
 SNAPSHOT = Path(__file__).with_name("help.txt")
 PAI = [sys.executable, "-m", "prometheus_ai.cli"]

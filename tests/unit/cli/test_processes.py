@@ -10,10 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.api.world import wait_for
 
 from prometheus_ai.cli.machine import processes
 from prometheus_ai.cli.machine.supervisor import Child, Supervisor
+from tests.unit.api.world import wait_for
 
 SLEEP = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
 STUBBORN = (

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.api.world import World
 
 from prometheus_ai.client import Client
 from prometheus_ai.domain.errors import (
@@ -18,6 +17,7 @@ from prometheus_ai.domain.errors import (
     Unavailable,
 )
 from prometheus_ai.testing.fake_driver import Behaviour
+from tests.unit.api.world import World
 
 
 @pytest.fixture
