@@ -34,12 +34,17 @@ _BY_STATUS: dict[int, type[PlatformError]] = {
     422: InvalidInput,
     503: Unavailable,
 }
+_AGAIN = (429, 503, 504)
+"""What a gateway or model server answers when the same request may succeed later."""
 _TEXT_LEN_MAX = 300
 
 
 def fault(status: int, body: bytes, source: str = "spec") -> PlatformError:
     """Return the error that an answer stands for."""
     error = _error_object(body)
+    if isinstance(error, str):
+        kind = _BY_STATUS.get(status, InvalidInput if status < 500 else Unavailable)
+        return NotReady(error) if status in _AGAIN else kind(error)
     if error is None:
         text = body.decode("utf-8", "replace").strip()[:_TEXT_LEN_MAX]
         kind = _BY_STATUS.get(status, Unavailable if status >= 500 else InvalidInput)
@@ -63,10 +68,13 @@ def _problem(values: dict[str, Any]) -> SpecProblem:
     )
 
 
-def _error_object(body: bytes) -> dict[str, Any] | None:
+def _error_object(body: bytes) -> dict[str, Any] | str | None:
+    """Return the API's error object, the plain text of the Open Inference Protocol, or None."""
     try:
         answer = json.loads(body)
     except ValueError:
         return None
     error = answer.get("error") if isinstance(answer, dict) else None
-    return error if isinstance(error, dict) and "message" in error else None
+    if isinstance(error, dict):
+        return error if "message" in error else None
+    return error if isinstance(error, str) else None

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from prometheus_ai.client import Client
+from prometheus_ai.client.faults import fault
 from prometheus_ai.domain.errors import (
     Conflict,
     InvalidInput,
     InvalidSpec,
     NotFound,
+    NotReady,
+    PlatformError,
     Refused,
     Unauthenticated,
     Unavailable,
@@ -248,3 +251,24 @@ def test_a_notebook_sees_tables(client: Client, spec: Path) -> None:
     assert "digits/v1" in client.predict("digits", [[0.0, 1.0]])._repr_html_()
     with pytest.raises(AttributeError, match="no field 'nothing'; fields: version"):
         _ = client.version().nothing
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "said"),
+    [
+        (503, b'{"error": "no ready replica"}', NotReady, "no ready replica"),
+        (404, b'{"error": "no such model"}', NotFound, "no such model"),
+        (400, b'{"error": "wrong shape"}', InvalidInput, "wrong shape"),
+        (500, b'{"error": "it broke"}', Unavailable, "it broke"),
+        (502, b"<html>", Unavailable, "the server answered 502: <html>"),
+        (409, b'{"error": {"code": "conflict", "message": "taken"}}', Conflict, "taken"),
+        (418, b'{"error": {"code": "new", "message": "odd"}}', PlatformError, "odd"),
+        (404, b"", NotFound, "HTTP status 404"),
+    ],
+)
+def test_every_answer_that_is_an_error_becomes_one(
+    status: int, body: bytes, kind: type[PlatformError], said: str
+) -> None:
+    found = fault(status, body)
+    assert type(found) is kind
+    assert found.message == said

@@ -1,8 +1,6 @@
 """``pai init``."""
 
-import json
 import re
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +10,14 @@ import click
 
 from prometheus_ai.cli import output
 from prometheus_ai.cli.connect import command
+from prometheus_ai.cli.connection import home_of
 from prometheus_ai.cli.ship.files import write_text
 from prometheus_ai.cli.ship.schema import write_schema
-from prometheus_ai.control.spec_files import check_spec, render_spec
-from prometheus_ai.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
+from prometheus_ai.compose.inspection import inspect_file
+from prometheus_ai.compose.settings import load_settings
+from prometheus_ai.control.intake.spec_files import check_spec, render_spec
+from prometheus_ai.domain.errors import Conflict, NotFound
 
-INSPECT_TIMEOUT_S = 300.0
 SCHEMA_NAME = "pai.schema.json"
 _LEFT_OF_NAME = re.compile(r"^[^a-z]+|[^a-z0-9]+$")
 
@@ -37,7 +37,9 @@ _LEFT_OF_NAME = re.compile(r"^[^a-z]+|[^a-z0-9]+$")
     "--schema", "with_schema", is_flag=True, help=f"Write {SCHEMA_NAME} beside it, for editors."
 )
 @click.option("--force", is_flag=True, help="Replace an existing spec.")
+@click.pass_context
 def init(
+    ctx: click.Context,
     model_file: str,
     name: str | None,
     path: Path,
@@ -54,7 +56,16 @@ def init(
     """
     if path.exists() and not force:
         raise Conflict(f"{path} exists", hint="choose another --output, or give --force")
-    found = inspect_model(model_file, engine, allow_pickle=allow_pickle)
+    if not _file_of(model_file).exists():
+        raise NotFound(f"{model_file} does not exist")
+    with output.progress() as shown:
+        shown.step(f"reading {model_file}")
+        found = inspect_file(
+            load_settings(home=home_of(ctx)),
+            Path(model_file),
+            engine=engine,
+            allow_pickle=allow_pickle,
+        )
     signature = _signature(found)
     spec = check_spec(
         {
@@ -79,38 +90,6 @@ def init(
     output.say(f"next: pai deploy {path} --wait")
 
 
-def inspect_model(model_file: str, engine: str | None, *, allow_pickle: bool) -> Mapping[str, Any]:
-    """Let the model server of this environment look at a model, in a process of its own.
-
-    Raises:
-        NotFound: there is no such file.
-        InvalidInput: it is no model that an engine knows.
-        Unavailable: looking took too long.
-    """
-    if not Path(re.sub(r"(\.py):\w+$", r"\1", model_file)).exists():
-        raise NotFound(f"{model_file} does not exist")
-    command = [sys.executable, "-m", "prometheus_ai_runtime", "inspect", "--json"]
-    command += ["--engine", engine] if engine else []
-    command += ["--allow-pickle"] if allow_pickle else []
-    try:
-        done = subprocess.run(
-            [*command, "--", model_file],
-            capture_output=True,
-            text=True,
-            timeout=INSPECT_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise Unavailable(
-            f"{model_file} did not load within {INSPECT_TIMEOUT_S:g} s", hint="give --engine"
-        ) from error
-    if done.returncode != 0:
-        message = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
-        raise InvalidInput(message[0].removeprefix("pai-runtime inspect: "))
-    found: Mapping[str, Any] = json.loads(done.stdout)
-    return found
-
-
 def _signature(found: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what a spec says of a signature; the model server knows more."""
     signature = found.get("signature")
@@ -124,8 +103,13 @@ def _signature(found: Mapping[str, Any]) -> dict[str, Any] | None:
     }
 
 
+def _file_of(model_file: str) -> Path:
+    """Return the file itself for a path written ``file.py:Class``."""
+    return Path(re.sub(r"(\.py):\w+$", r"\1", model_file))
+
+
 def _name_from(model_file: str) -> str:
-    path = Path(re.sub(r"(\.py):\w+$", r"\1", model_file)).absolute()
+    path = _file_of(model_file).absolute()
     stem = path.stem if path.stem not in ("model", "pipeline", "estimator") else path.parent.name
     name = _LEFT_OF_NAME.sub("", re.sub(r"[^a-z0-9]+", "-", stem.lower()))[:40].rstrip("-")
     return name or "model"

@@ -8,7 +8,7 @@ import click
 from prometheus_ai.cli import output
 from prometheus_ai.cli.connect import command
 from prometheus_ai.cli.ship.files import write_text
-from prometheus_ai.control.spec_files import spec_schema
+from prometheus_ai.control.intake.spec_files import spec_schema
 
 
 @command()
