@@ -5,17 +5,17 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
 from prometheus_ai_runtime.config import ServerConfig
 from prometheus_ai_runtime.engines.base import EngineError, EngineMissing
 from prometheus_ai_runtime.errors import StartFailed
+from prometheus_ai_runtime.grpc.listening import listen
 from prometheus_ai_runtime.hosting.entry import Front
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.hosting.loading import LoadFailed
@@ -24,7 +24,6 @@ from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.router import Router
 from prometheus_ai_runtime.http.routes import add_routes
 from prometheus_ai_runtime.log import log
-from prometheus_ai_runtime.optional import load_optional
 from prometheus_ai_runtime.watch.watchdog import Watchdog
 
 EXIT_USAGE, EXIT_LOAD, EXIT_ENGINE_MISSING, EXIT_FAULT, EXIT_BIND = 64, 65, 69, 70, 73
@@ -90,14 +89,7 @@ class Server:
         if self._listen.grpc_port is None:
             return None
         try:
-            listen = grpc_listen()
             self._grpc = await listen(self.host, self._listen.host, self._listen.grpc_port)
-        except ImportError as error:
-            raise StartFailed(
-                EXIT_ENGINE_MISSING,
-                f"--grpc-port needs {error.name or 'grpcio'}, which is not installed; "
-                "run: pip install 'prometheus-ai-runtime[grpc]'",
-            ) from error
         except OSError as error:
             where = f"{self._listen.host}:{self._listen.grpc_port}"
             raise StartFailed(EXIT_BIND, f"cannot listen for gRPC on {where}: {error}") from error
@@ -169,12 +161,6 @@ class Server:
             now = perf_counter()
             self.host.tick(now)
             self.door.tick(now)
-
-
-def grpc_listen() -> Callable[[ModelHost, str, int], Awaitable[Front]]:
-    """The gRPC front's ``listen``; imported here alone, for its libraries are an extra."""
-    module = load_optional("prometheus_ai_runtime.grpc.listening")
-    return cast(Callable[[ModelHost, str, int], Awaitable[Front]], module.listen)
 
 
 def bind(host: str, port: int) -> socket.socket:
