@@ -82,6 +82,7 @@ def virtual_host(route: BackendRoute) -> dict[str, Any]:
     found: dict[str, Any] = {
         "name": route.backend,
         "domains": [route.backend],
+        "retry_policy": _retry_policy(_RETRY_ON),
         "request_body_buffer_limit": min(bytes_max, RETRY_BUFFER_BYTES_MAX),
         "typed_per_filter_config": _body_limit(bytes_max) if bytes_max else {},
         "routes": routes,
@@ -141,26 +142,32 @@ def _limited(
 def _action(releases: tuple[RoutedRelease, ...]) -> dict[str, Any]:
     # A weighted route has one timeout; the replica itself enforces its release's own, shorter one.
     timeout_s = max(release.request_timeout_s for release in releases)
-    resets = ",reset" if all(release.is_idempotent for release in releases) else ""
-    return {
+    action: dict[str, Any] = {
         "timeout": _seconds(timeout_s),
         # Without it a stream that waits longer than the listener's idle limit would be cut.
         "idle_timeout": _seconds(timeout_s + 5),
-        "retry_policy": {
-            "retry_on": _RETRY_ON + resets,
-            "num_retries": 2,
-            "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.050s"},
-            "retry_host_predicate": [
-                {
-                    "name": "envoy.retry_host_predicates.previous_hosts",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts"
-                        ".v3.PreviousHostsPredicate"
-                    },
-                }
-            ],
-            "host_selection_retry_max_attempts": 5,
-        },
+    }
+    if all(release.is_idempotent for release in releases):
+        action["retry_policy"] = _retry_policy(f"{_RETRY_ON},reset")
+    return action
+
+
+def _retry_policy(retry_on: str) -> dict[str, Any]:
+    # What broke before anything was sent may always be sent again; "reset" means sent and broken.
+    return {
+        "retry_on": retry_on,
+        "num_retries": 2,
+        "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.050s"},
+        "retry_host_predicate": [
+            {
+                "name": "envoy.retry_host_predicates.previous_hosts",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts"
+                    ".v3.PreviousHostsPredicate"
+                },
+            }
+        ],
+        "host_selection_retry_max_attempts": 5,
     }
 
 

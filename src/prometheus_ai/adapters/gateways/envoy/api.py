@@ -118,10 +118,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_args: Any) -> None:
         """Say nothing: the gateway reports what it does, not who asked."""
 
-    def address_string(self) -> str:
-        """Return the peer's name; a unix socket has none."""
-        return "unix"
-
     def _take_table(self) -> bytes:
         size = int(self.headers.get("content-length") or 0)
         if size > TABLE_BYTES_MAX:
