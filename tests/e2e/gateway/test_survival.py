@@ -137,12 +137,26 @@ def test_sigterm_finishes_requests_and_ends_both_processes(
     pid = own_gateway.envoy_pid()
     with Load(f"{own_gateway.url}/pair/sleep/500", threads=1) as load:
         wait_until(lambda: one.requests + two.requests == 1, "a request is under way")
-        load._stop.set()
+        load.stop()
         assert own_gateway.process is not None
         own_gateway.process.terminate()
         assert own_gateway.process.wait(timeout=20) == 0
     assert load.statuses == {"200": 1}
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_sigterm_ends_soon_under_steady_traffic(
+    own_gateway: GatewayRig, pair: BackendRoute
+) -> None:
+    own_gateway.serve(pair)
+    with Load(f"{own_gateway.url}/pair/sleep/20") as load:
+        wait_until(lambda: load.answered > 50, "traffic before")
+        assert own_gateway.process is not None
+        own_gateway.process.terminate()
+        assert own_gateway.process.wait(timeout=8) == 0
+        load.stop()
+    # Refused is told at once and can be sent elsewhere; broken off would be a lost request.
+    assert load.lost.keys() <= {"ConnectError"}
 
 
 def test_sighup_ends_the_gateway_process_and_leaves_envoy(

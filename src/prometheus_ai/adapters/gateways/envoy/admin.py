@@ -113,12 +113,13 @@ class EnvoyAdmin:
         return found
 
     def drain(self) -> None:
-        """Ask clients to leave: keep serving, and close connections after their next answer.
+        """Take no new connections, and close each old one after its next answer.
 
         Raises:
             Unavailable: Envoy does not answer.
         """
-        self._request("POST", "/drain_listeners?graceful&skip_exit")
+        self._request("POST", "/healthcheck/fail")
+        self._request("POST", "/drain_listeners")
 
     def _number(self, name: str) -> int:
         found = json.loads(self._get(f"/stats?format=json&filter={quote(f'^{name}$')}"))

@@ -1,5 +1,6 @@
 """The gateway process' own little API on a unix socket: tables in; receipts, status, counters out."""
 
+import fcntl
 import http.server
 import json
 import os
@@ -30,6 +31,7 @@ class GatewayApi:
     def __init__(self, socket_path: Path, gateway: EnvoyGateway) -> None:
         self._path = socket_path
         self._gateway = gateway
+        self._lock: int | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -37,15 +39,19 @@ class GatewayApi:
         """Take the socket, so that no second gateway process starts; answer nothing yet.
 
         Raises:
-            Conflict: another gateway process answers there.
+            Conflict: another gateway process has it.
         """
-        pid = listening_pid(self._path, IDLE_S)
-        if pid is not None:
-            raise Conflict(
-                f"another gateway (process {pid}) answers on {self._path}",
-                hint="use that one, or end it first",
-            )
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The kernel lets go of the lock when its holder dies, however it dies.
+        self._lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            pid = listening_pid(self._path, IDLE_S)
+            raise Conflict(
+                f"another gateway (process {pid or 'unknown'}) serves on {self._path}",
+                hint="use that one, or end it first",
+            ) from error
         self._path.unlink(missing_ok=True)
         with reachable(self._path) as spelling:
             former = os.umask(0o177)
@@ -70,6 +76,9 @@ class GatewayApi:
                 self._server.shutdown()
                 self._thread.join()
             self._server.server_close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
