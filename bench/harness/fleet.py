@@ -1,5 +1,6 @@
 """A control plane over a fleet of fake replicas, on a real store and a real clock."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 from prometheus_ai.adapters.stores.sql import SqlStore
 from prometheus_ai.compose.clock import SystemClock
 from prometheus_ai.control.control_plane import ControlPlane
-from prometheus_ai.control.passes import reconcile_once
+from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.domain.spec import ModelSpec, Spec
@@ -36,13 +37,19 @@ class Fleet:
         request = DeployRequest(spec=spec, model_digest=digest, model_name="m.onnx", weight=weight)
         self.control.deploy(request, ASKER)
 
-    def settle(self) -> None:
-        """Run passes until nothing is left to do."""
-        for _ in range(60):
-            self.control.plane.wake.clear()
+    def settle(self, timeout_s: float = 1200.0) -> None:
+        """Run passes until every backend serves what is wanted.
+
+        Raises:
+            RuntimeError: it does not come to that in time.
+        """
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
             reconcile_once(self.control.plane)
-            if not self.control.plane.work.launching and not self.control.plane.wake.is_set():
+            backends = self.control.status().backends
+            if all(b.state == "ready" and b.replicas_ready == b.replicas_wanted for b in backends):
                 return
+        raise RuntimeError(f"the fleet did not settle within {timeout_s:g} s")
 
 
 def build_fleet(folder: Path, backends: int) -> Fleet:

@@ -16,8 +16,7 @@ from pathlib import Path
 
 from bench.harness.card import publish
 from bench.harness.fleet import ASKER, Fleet, build_fleet
-
-from prometheus_ai.control.passes import reconcile_once
+from prometheus_ai.control.loop.passes import reconcile_once
 
 PASS_BUDGET_S = 1.0
 ACT_BUDGET_S = 1.0
