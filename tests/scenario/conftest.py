@@ -1,6 +1,5 @@
 """A whole control plane on a fake clock, a fake target and a fake gateway."""
 
-from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 
 from prometheus_ai.control.control_plane import ControlPlane
 from prometheus_ai.control.deploy import Deployed
-from prometheus_ai.control.passes import reconcile_once
+from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.domain.spec import ModelSpec, Spec
@@ -98,5 +97,5 @@ class Line:
 
 
 @pytest.fixture
-def line(tmp_path: Path) -> Iterator[Line]:
-    yield Line(tmp_path)
+def line(tmp_path: Path) -> Line:
+    return Line(tmp_path)

@@ -13,7 +13,7 @@ from prometheus_ai.control.control_plane import ControlPlane
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.control.scale import Scaled
 from prometheus_ai.control.shift import Shifted
-from prometheus_ai.control.views import BackendDetail, PlatformStatus, ReleaseView, Why
+from prometheus_ai.control.show.views import BackendDetail, PlatformStatus, ReleaseView, Why
 from prometheus_ai.domain.event import Token
 
 FOLLOW_LINES_MAX = 2000

@@ -10,8 +10,8 @@ from prometheus_ai.api.backends import asker
 from prometheus_ai.api.bodies import DIGEST_PATTERN, DeployBody, InspectBody, SpecToCheck, TreeBody
 from prometheus_ai.api.uploads import receive
 from prometheus_ai.control.deploy import Deployed
+from prometheus_ai.control.intake.spec_files import SpecDiff, check_spec, read_spec, spec_schema
 from prometheus_ai.control.requests import DeployRequest
-from prometheus_ai.control.spec_files import SpecDiff, check_spec, read_spec, spec_schema
 from prometheus_ai.domain.errors import Corrupted, InvalidInput, NotFound
 from prometheus_ai.domain.release import Artefact
 

@@ -9,9 +9,9 @@ from fastapi.responses import StreamingResponse
 from prometheus_ai.api.access import Control, Viewer
 from prometheus_ai.api.bodies import VerifyBody
 from prometheus_ai.api.follow import Batch, Streams
-from prometheus_ai.control.audit_log import Verified
 from prometheus_ai.control.control_plane import ControlPlane
-from prometheus_ai.control.views import EventView
+from prometheus_ai.control.show.audit_log import Verified
+from prometheus_ai.control.show.views import EventView
 
 EVENTS_FIRST = 20
 EVENTS_MAX = 1000

@@ -2,7 +2,7 @@
 
 from prometheus_ai.control.access import NewToken, create_token
 from prometheus_ai.control.journal import note
-from prometheus_ai.control.look import sight
+from prometheus_ai.control.loop.look import sight
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.domain.event import Kind, Role

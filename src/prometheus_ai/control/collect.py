@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass
 
+from prometheus_ai.control.intake.uploads import fresh_uploads
 from prometheus_ai.control.journal import note
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
-from prometheus_ai.control.uploads import fresh_uploads
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import Artefact
 

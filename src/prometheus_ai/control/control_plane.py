@@ -3,24 +3,12 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from prometheus_ai.control import (
-    access,
-    audit_log,
-    collect,
-    delete,
-    deploy,
-    events,
-    logs,
-    scale,
-    shift,
-    spec_files,
-    status,
-    uploads,
-    why,
-)
+from prometheus_ai.control import access, collect, delete, deploy, scale, shift
+from prometheus_ai.control.intake import spec_files, uploads
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
-from prometheus_ai.control.views import (
+from prometheus_ai.control.show import audit_log, events, logs, status, why
+from prometheus_ai.control.show.views import (
     BackendDetail,
     EventView,
     PlatformStatus,

@@ -1,9 +1,9 @@
 """Delete: traffic ends first, then replicas drain, then the backend is gone; its events stay."""
 
 from prometheus_ai.control.journal import note
-from prometheus_ai.control.passes import act_on
+from prometheus_ai.control.loop.passes import act_on
+from prometheus_ai.control.loop.publish import clear_wanted
 from prometheus_ai.control.plane import Plane
-from prometheus_ai.control.publish import clear_wanted
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.domain.errors import NotFound
 from prometheus_ai.domain.event import Kind

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass, replace
 
 import rfc8785
 
-from prometheus_ai.control.inputs import pin
+from prometheus_ai.control.intake.inputs import pin
 from prometheus_ai.control.journal import note
-from prometheus_ai.control.passes import act_on
+from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.domain.errors import Conflict, Unsupported

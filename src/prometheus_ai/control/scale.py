@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from prometheus_ai.control.journal import note
-from prometheus_ai.control.passes import act_on
+from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.domain.errors import Conflict, InvalidInput, NotFound

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from prometheus_ai.control import publish
-from prometheus_ai.control.effects import Effect, Forget, Launch, Stop
 from prometheus_ai.control.journal import note
-from prometheus_ai.control.look import Specs, sight, views
+from prometheus_ai.control.loop import publish
+from prometheus_ai.control.loop.effects import Effect, Forget, Launch, Stop
+from prometheus_ai.control.loop.look import Specs, sight, views
 from prometheus_ai.control.plane import Plane, Sight
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import ReleasePhase

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from prometheus_ai.control.measure import Meter
-from prometheus_ai.control.passes import reconcile_once
+from prometheus_ai.control.loop.measure import Meter
+from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.errors import PlatformError
 

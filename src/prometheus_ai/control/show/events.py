@@ -1,7 +1,7 @@
 """Events: the audited facts, newest or oldest first."""
 
 from prometheus_ai.control.plane import Plane
-from prometheus_ai.control.views import EventView
+from prometheus_ai.control.show.views import EventView
 from prometheus_ai.domain.errors import InvalidInput
 from prometheus_ai.domain.event import AuditRecord
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from prometheus_ai.control.plane import Plane
-from prometheus_ai.control.status import existing
+from prometheus_ai.control.show.status import existing
 from prometheus_ai.domain.errors import NotFound
 from prometheus_ai.domain.replica import ReplicaRecord
 from prometheus_ai.ports.driver import LogLine

@@ -2,12 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from prometheus_ai.control.events import recent_events
-from prometheus_ai.control.look import sight, views
+from prometheus_ai.control.loop.look import sight, views
+from prometheus_ai.control.loop.publish import in_words
 from prometheus_ai.control.plane import Plane
-from prometheus_ai.control.publish import in_words
-from prometheus_ai.control.status import age, existing
-from prometheus_ai.control.views import Difference, Why
+from prometheus_ai.control.show.events import recent_events
+from prometheus_ai.control.show.status import age, existing
+from prometheus_ai.control.show.views import Difference, Why
 from prometheus_ai.domain.release import Release, ReleasePhase, ReleaseState
 from prometheus_ai.domain.replica import ReplicaGoal, ReplicaPhase, ReplicaRecord
 from prometheus_ai.reconcile import BackendView, ReleaseView, plan, weights_to_serve

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from prometheus_ai.audit import advance_checkpoint
-from prometheus_ai.control.decide import decide, finish_deletions
-from prometheus_ai.control.effects import run
+from prometheus_ai.control.loop.decide import decide, finish_deletions
+from prometheus_ai.control.loop.effects import run
+from prometheus_ai.control.loop.prepare import prepare
 from prometheus_ai.control.plane import Plane
-from prometheus_ai.control.prepare import prepare
 from prometheus_ai.domain.errors import PlatformError
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from prometheus_ai import __version__
-from prometheus_ai.control.look import sight
+from prometheus_ai.control.loop.look import sight
 from prometheus_ai.control.plane import Plane, Sight
-from prometheus_ai.control.views import (
+from prometheus_ai.control.show.views import (
     BackendDetail,
     BackendSummary,
     PlatformStatus,

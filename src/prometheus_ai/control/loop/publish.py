@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from prometheus_ai.control.journal import note
-from prometheus_ai.control.look import Specs
+from prometheus_ai.control.loop.look import Specs
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.event import Kind
