@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import rfc8785
-from bench.harness.card import publish
 
+from bench.harness.card import publish
 from prometheus_ai.adapters.stores.sql import SqlStore
 from prometheus_ai.audit import (
     is_consistent,

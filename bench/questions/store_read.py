@@ -17,7 +17,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.harness.card import publish
-
 from prometheus_ai.adapters.stores.sql import SqlStore
 from prometheus_ai.testing.state_values import (
     NOW,
