@@ -165,11 +165,10 @@ class Wire:
         connection.sock.settimeout(timeout_s)
         try:
             connection.request(method, target, body=body, headers=dict(headers))
+        except (BrokenPipeError, ConnectionResetError):
+            # A server may refuse before it has read the whole body; its answer says why.
             return connection.getresponse()
-        except (OSError, http.client.HTTPException):
-            # The server may have answered (with a refusal) before it read the whole body.
-            connection.close()
-            raise
+        return connection.getresponse()
 
     def _line(self) -> _Line:
         line: _Line | None = getattr(self._local, "line", None)
