@@ -76,9 +76,12 @@ def stop_left_over(root: Path) -> None:
         return
     pai = Path(sys.executable).parent / "pai"
     subprocess.run(
-        [pai, "down"], env={"PAI_HOME": str(root / "home"), "PATH": "/usr/bin:/bin"},
-        check=False, capture_output=True, timeout=120,
-    )  # fmt: skip
+        [pai, "down"],
+        env={"PAI_HOME": str(root / "home"), "PATH": "/usr/bin:/bin"},
+        check=False,
+        capture_output=True,
+        timeout=120,
+    )
     shutil.rmtree(root)
 
 
@@ -152,9 +155,14 @@ def report(stage: Stage, traffic: Traffic, figures: Figures, took_s: float) -> i
         table.add_column(column, justify="left" if column == "release" else "right")
     for one in tallies:
         table.add_row(
-            one.release, f"{one.requests}", f"{one.accuracy:.1%}", f"{one.p50_ms:.1f}",
-            f"{one.p95_ms:.1f}", f"{one.p99_ms:.1f}", "0",
-        )  # fmt: skip
+            one.release,
+            f"{one.requests}",
+            f"{one.accuracy:.1%}",
+            f"{one.p50_ms:.1f}",
+            f"{one.p95_ms:.1f}",
+            f"{one.p99_ms:.1f}",
+            "0",
+        )
     if lost:
         table.add_row("(no release)", f"{lost}", "", "", "", "", f"{lost}")
     console = stage.console

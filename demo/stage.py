@@ -37,9 +37,14 @@ class Stage:
         if not quiet:
             self.console.print(f"[bold cyan]$ pai {shlex.join(words)}[/]", highlight=False)
         done = subprocess.run(
-            [PAI, *words], env=self.environ, cwd=self.folder, text=True, check=False,
-            capture_output=True, timeout=COMMAND_TIMEOUT_S,
-        )  # fmt: skip
+            [PAI, *words],
+            env=self.environ,
+            cwd=self.folder,
+            text=True,
+            check=False,
+            capture_output=True,
+            timeout=COMMAND_TIMEOUT_S,
+        )
         if done.returncode != 0:
             raise RuntimeError(f"pai {shlex.join(words)} failed:\n{done.stdout}{done.stderr}")
         if not quiet:
@@ -64,9 +69,12 @@ def open_stage(root: Path, console: Console) -> Stage:
     api, gateway = _free_ports(2)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("PAI_")}
     environ |= {
-        "PAI_HOME": str(home), "PAI_API_PORT": str(api), "PAI_GATEWAY_PORT": str(gateway),
-        "PYTHONUNBUFFERED": "1", "COLUMNS": "110",
-    }  # fmt: skip
+        "PAI_HOME": str(home),
+        "PAI_API_PORT": str(api),
+        "PAI_GATEWAY_PORT": str(gateway),
+        "PYTHONUNBUFFERED": "1",
+        "COLUMNS": "110",
+    }
     return Stage(home=home, folder=root, console=console, environ=environ)
 
 

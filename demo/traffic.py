@@ -72,11 +72,13 @@ class Traffic:
         body = {
             "inputs": [
                 {
-                    "name": "input", "datatype": "FP32", "shape": [1, 64],
+                    "name": "input",
+                    "datatype": "FP32",
+                    "shape": [1, 64],
                     "data": self.images[turn].tolist(),
                 }
             ]
-        }  # fmt: skip
+        }
         started = time.perf_counter()
         try:
             reply = client.post(self.url, json=body)
@@ -95,9 +97,13 @@ class Traffic:
 
     def _failed(self, status: int, started: float, error: str) -> Answer:
         return Answer(
-            at=time.monotonic(), release="", status=status, is_correct=False,
-            latency_ms=(time.perf_counter() - started) * 1000, error=error,
-        )  # fmt: skip
+            at=time.monotonic(),
+            release="",
+            status=status,
+            is_correct=False,
+            latency_ms=(time.perf_counter() - started) * 1000,
+            error=error,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,11 +132,14 @@ def tally(answers: list[Answer]) -> tuple[list[Tally], Counter[str]]:
         p50, p95, p99 = np.percentile([answer.latency_ms for answer in own], [50, 95, 99])
         tallies.append(
             Tally(
-                release=release, requests=len(own),
+                release=release,
+                requests=len(own),
                 accuracy=sum(answer.is_correct for answer in own) / len(own),
-                p50_ms=float(p50), p95_ms=float(p95), p99_ms=float(p99),
+                p50_ms=float(p50),
+                p95_ms=float(p95),
+                p99_ms=float(p99),
             )
-        )  # fmt: skip
+        )
     return tallies, failures
 
 

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from prometheus_ai.adapters.artefacts.filesystem.store import FilesystemArtefactStore
@@ -61,7 +62,12 @@ def open_control_plane(settings: Settings) -> RunningControlPlane:
         store = SqlStore.open(settings.database)
         resources.callback(store.close)
         plane = _plane(settings, store, resources)
-        loops = Loops(plane=plane, reconcile_s=settings.reconcile_s, scrape_s=settings.scrape_s)
+        loops = Loops(
+            plane=plane,
+            reconcile_s=settings.reconcile_s,
+            scrape_s=settings.scrape_s,
+            kept=timedelta(days=settings.windows_kept_days),
+        )
         _keep_credentials(settings, plane)
         return RunningControlPlane(
             control=ControlPlane(plane), loops=loops, _resources=resources.pop_all()

@@ -83,9 +83,11 @@ def _home(settings: Settings) -> Iterator[Finding]:
         return
     if not os.access(home, os.W_OK | os.X_OK):
         yield Finding(
-            name="home", state="fail", detail=f"{home} is not writable",
+            name="home",
+            state="fail",
+            detail=f"{home} is not writable",
             fix="run as its owner, or choose another with PAI_HOME",
-        )  # fmt: skip
+        )
         return
     open_to_others = [
         (path, mode)
@@ -94,9 +96,11 @@ def _home(settings: Settings) -> Iterator[Finding]:
     ]
     for path, mode in open_to_others:
         yield Finding(
-            name="home", state="warn", detail=f"{path} is open to other users",
+            name="home",
+            state="warn",
+            detail=f"{path} is open to other users",
             fix=f"chmod {mode:o} {path}",
-        )  # fmt: skip
+        )
     if not open_to_others:
         yield Finding(name="home", state="ok", detail=f"{home}, for its owner alone")
 
@@ -116,10 +120,11 @@ def _clock(settings: Settings) -> Iterator[Finding]:
     behind_s = newest - now.timestamp()
     if behind_s > CLOCK_SLACK_S:
         yield Finding(
-            name="clock", state="fail",
+            name="clock",
+            state="fail",
             detail=f"{now:%Y-%m-%d %H:%M:%S} UTC is {behind_s:.0f} s before the state's last change",
             fix="set the clock; nothing is lost, but times in events will overlap",
-        )  # fmt: skip
+        )
     else:
         yield Finding(name="clock", state="ok", detail=f"{now:%Y-%m-%d %H:%M:%S} UTC")
 
@@ -169,9 +174,11 @@ def _ports(settings: Settings, running: Mapping[str, int]) -> Iterator[Finding]:
             )
         elif problem := port_problem(host, port):
             yield Finding(
-                name=label, state="fail", detail=f"the {name} cannot listen on {host}: {problem}",
+                name=label,
+                state="fail",
+                detail=f"the {name} cannot listen on {host}: {problem}",
                 fix=f"stop what uses it, or choose another port with {variable}",
-            )  # fmt: skip
+            )
         else:
             yield Finding(name=label, state="ok", detail=f"free for the {name}")
 
@@ -185,21 +192,27 @@ def _processes(settings: Settings, running: Mapping[str, int]) -> Iterator[Findi
     for name in ("server", "gateway"):
         if name not in running:
             yield Finding(
-                name="processes", state="fail", detail=f"the {name} does not run",
+                name="processes",
+                state="fail",
+                detail=f"the {name} does not run",
                 fix=f"see {settings.logs}/{name}.log; `pai up` starts it",
-            )  # fmt: skip
+            )
     if "gateway" in running:
         status = gateway_client(settings).status()
         if not status.is_serving:
             yield Finding(
-                name="gateway", state="fail", detail=f"it does not serve: {status.detail}",
+                name="gateway",
+                state="fail",
+                detail=f"it does not serve: {status.detail}",
                 fix=f"see {settings.logs}/gateway.log and envoy.log",
-            )  # fmt: skip
+            )
         elif status.rejected_detail:
             yield Finding(
-                name="gateway", state="warn", detail=f"a table was rejected: {status.rejected_detail}",
+                name="gateway",
+                state="warn",
+                detail=f"a table was rejected: {status.rejected_detail}",
                 fix="the last good one is in force; `pai why NAME` says which change it was",
-            )  # fmt: skip
+            )
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -240,9 +253,11 @@ def _index(settings: Settings, *, is_asked: bool) -> Iterator[Finding]:
         lock = environments.lock(["packaging"], python=python, engine="python")
     except PlatformError as error:
         yield Finding(
-            name="index", state="fail", detail=error.message,
+            name="index",
+            state="fail",
+            detail=error.message,
             fix=error.hint or "check the network, or set PAI_INDEX_URL",
-        )  # fmt: skip
+        )
         return
     count = sum(1 for line in lock.splitlines() if b"==" in line)
     yield Finding(name="index", state="ok", detail=f"it answers: {count} packages resolved")

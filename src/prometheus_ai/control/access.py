@@ -4,7 +4,7 @@ import secrets
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from prometheus_ai.control.journal import note
+from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.domain.errors import InvalidInput, NotFound, Refused, Unauthenticated
@@ -46,15 +46,26 @@ def create_token(plane: Plane, name: str, role: str, asker: Asker) -> NewToken:
         raise InvalidInput(f"role {role!r} is unknown", hint=f"roles: {', '.join(Role)}")
     display, secret_hash = new_token(secrets.token_bytes(32))
     token = Token(
-        id=secrets.token_hex(4), name=name, role=Role(role), secret_hash=secret_hash,
+        id=secrets.token_hex(4),
+        name=name,
+        role=Role(role),
+        secret_hash=secret_hash,
         created_at=plane.clock.now(),
-    )  # fmt: skip
+    )
     with plane.store.write() as tx:
         if sum(1 for held in tx.tokens() if held.revoked_at is None) >= TOKENS_MAX:
             raise Refused(f"there are already {TOKENS_MAX} tokens", hint="revoke some first")
         tx.put_token(token)
-        note(plane, tx, Kind.TOKEN_CREATED, actor=asker.actor, reason=asker.reason or "token create",
-             after={"id": token.id, "name": name, "role": role})  # fmt: skip
+        note(
+            plane,
+            tx,
+            Kind.TOKEN_CREATED,
+            Change(
+                actor=asker.actor,
+                reason=asker.reason or "token create",
+                after={"id": token.id, "name": name, "role": role},
+            ),
+        )
     return NewToken(token=_view(token), secret=display.reveal())
 
 
@@ -77,9 +88,16 @@ def revoke_token(plane: Plane, token_id: str, asker: Asker) -> TokenView:
         if token.revoked_at is None:
             token = replace(token, revoked_at=plane.clock.now())
             tx.put_token(token)
-            note(plane, tx, Kind.TOKEN_REVOKED, actor=asker.actor,
-                 reason=asker.reason or "token revoke",
-                 after={"id": token.id, "name": token.name})  # fmt: skip
+            note(
+                plane,
+                tx,
+                Kind.TOKEN_REVOKED,
+                Change(
+                    actor=asker.actor,
+                    reason=asker.reason or "token revoke",
+                    after={"id": token.id, "name": token.name},
+                ),
+            )
     return _view(token)
 
 
@@ -118,6 +136,9 @@ def authorise(token: Token, needed: Role) -> None:
 
 def _view(token: Token) -> TokenView:
     return TokenView(
-        id=token.id, name=token.name, role=token.role.value, created_at=token.created_at,
+        id=token.id,
+        name=token.name,
+        role=token.role.value,
+        created_at=token.created_at,
         revoked_at=token.revoked_at,
-    )  # fmt: skip
+    )

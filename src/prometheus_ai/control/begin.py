@@ -1,7 +1,7 @@
 """Beginning: what a control plane does once, before its loops run."""
 
 from prometheus_ai.control.access import NewToken, create_token
-from prometheus_ai.control.journal import note
+from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.look import sight
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
@@ -15,14 +15,30 @@ def begin(plane: Plane) -> None:
     """Record the start, and adopt the replicas that went on without a control plane."""
     seen = sight(plane)
     with plane.store.write() as tx:
-        note(plane, tx, Kind.CONTROL_PLANE_STARTED, actor=ACTOR, reason="the process started",
-             after={"unreachable_targets": dict(seen.unreachable)})  # fmt: skip
+        note(
+            plane,
+            tx,
+            Kind.CONTROL_PLANE_STARTED,
+            Change(
+                actor=ACTOR,
+                reason="the process started",
+                after={"unreachable_targets": dict(seen.unreachable)},
+            ),
+        )
         for record in tx.open_replicas():
             found = seen.observed.get(record.id)
             if found is not None and found.phase is not ReplicaPhase.EXITED:
-                note(plane, tx, Kind.REPLICA_ADOPTED, actor=ACTOR,
-                     reason="it ran on while the control plane was away",
-                     about=(record.backend, record.version), after={"replica": record.id})  # fmt: skip
+                note(
+                    plane,
+                    tx,
+                    Kind.REPLICA_ADOPTED,
+                    Change(
+                        actor=ACTOR,
+                        reason="it ran on while the control plane was away",
+                        about=(record.backend, record.version),
+                        after={"replica": record.id},
+                    ),
+                )
 
 
 def first_token(plane: Plane) -> NewToken:

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 
 from prometheus_ai.control.intake.uploads import fresh_uploads
-from prometheus_ai.control.journal import note
+from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.domain.event import Kind
@@ -43,10 +43,19 @@ def collect(plane: Plane, *, dry_run: bool, asker: Asker) -> Collected:
         if unused or names:
             with plane.store.write() as tx:
                 note(
-                    plane, tx, Kind.ARTEFACTS_COLLECTED, actor=asker.actor,
-                    reason=asker.reason or "gc",
-                    after={"artefacts": len(unused), "environments": len(names), "bytes": freed},
-                )  # fmt: skip
+                    plane,
+                    tx,
+                    Kind.ARTEFACTS_COLLECTED,
+                    Change(
+                        actor=asker.actor,
+                        reason=asker.reason or "gc",
+                        after={
+                            "artefacts": len(unused),
+                            "environments": len(names),
+                            "bytes": freed,
+                        },
+                    ),
+                )
     return Collected(artefacts=unused, environments=names, bytes_freed=freed, is_dry_run=False)
 
 

@@ -1,6 +1,6 @@
 """Delete: traffic ends first, then replicas drain, then the backend is gone; its events stay."""
 
-from prometheus_ai.control.journal import note
+from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.loop.publish import clear_wanted
 from prometheus_ai.control.plane import Plane
@@ -23,8 +23,15 @@ def delete(plane: Plane, name: str, asker: Asker) -> None:
             if not backend.is_deleting:
                 clear_wanted(tx, backend)
                 note(
-                    plane, tx, Kind.ROUTE_WANTED, actor=asker.actor,
-                    reason=asker.reason or "delete", about=(name, None),
-                    before={"weights": dict(backend.wanted)}, after={"weights": {}},
-                )  # fmt: skip
+                    plane,
+                    tx,
+                    Kind.ROUTE_WANTED,
+                    Change(
+                        actor=asker.actor,
+                        reason=asker.reason or "delete",
+                        about=(name, None),
+                        before={"weights": dict(backend.wanted)},
+                        after={"weights": {}},
+                    ),
+                )
         act_on(plane, name)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 import rfc8785
 
 from prometheus_ai.control.intake.inputs import pin
-from prometheus_ai.control.journal import note
+from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
@@ -90,10 +90,17 @@ def _store(
     if weights != backend.wanted and not keeps_route:
         tx.put_backend(replace(backend, wanted=weights))
         note(
-            plane, tx, Kind.ROUTE_WANTED, actor=asker.actor, reason=asker.reason or "deploy",
-            about=(spec.name, version), before={"weights": dict(backend.wanted)},
-            after={"weights": dict(weights)},
-        )  # fmt: skip
+            plane,
+            tx,
+            Kind.ROUTE_WANTED,
+            Change(
+                actor=asker.actor,
+                reason=asker.reason or "deploy",
+                about=(spec.name, version),
+                before={"weights": dict(backend.wanted)},
+                after={"weights": dict(weights)},
+            ),
+        )
         changed = True
     return Deployed(
         backend=spec.name, version=version, digest=digest, is_new=is_new, changed=changed
@@ -104,8 +111,12 @@ def _backend(plane: Plane, tx: Writing, name: str, asker: Asker) -> Backend:
     backend = tx.backend(name)
     if backend is None:
         backend = tx.put_backend(Backend(name=name, created_at=plane.clock.now()))
-        note(plane, tx, Kind.BACKEND_CREATED, actor=asker.actor, reason=asker.reason or "deploy",
-             about=(name, None))  # fmt: skip
+        note(
+            plane,
+            tx,
+            Kind.BACKEND_CREATED,
+            Change(actor=asker.actor, reason=asker.reason or "deploy", about=(name, None)),
+        )
     if backend.is_deleting:
         raise Conflict(
             f"backend {name} is being deleted", hint="wait until `pai status` no longer lists it"
@@ -140,10 +151,17 @@ def _revive(plane: Plane, tx: Writing, release: Release, asker: Asker) -> bool:
         replace(state, phase=phase, phase_since=plane.clock.now(), failure="", unrouted_since=None)
     )
     note(
-        plane, tx, Kind.RELEASE_SCALED, actor=asker.actor,
-        reason=asker.reason or "deployed again", about=(release.backend, release.version),
-        before={"phase": state.phase.value}, after={"phase": phase.value},
-    )  # fmt: skip
+        plane,
+        tx,
+        Kind.RELEASE_SCALED,
+        Change(
+            actor=asker.actor,
+            reason=asker.reason or "deployed again",
+            about=(release.backend, release.version),
+            before={"phase": state.phase.value},
+            after={"phase": phase.value},
+        ),
+    )
     return True
 
 
@@ -171,14 +189,24 @@ def _add(
     tx.add_release(release)
     tx.put_release_state(
         ReleaseState(
-            backend=spec.name, version=release.version, phase=ReleasePhase.PREPARING,
-            replicas_wanted=spec.replicas, phase_since=now,
+            backend=spec.name,
+            version=release.version,
+            phase=ReleasePhase.PREPARING,
+            replicas_wanted=spec.replicas,
+            phase_since=now,
         )
-    )  # fmt: skip
+    )
     note(
-        plane, tx, Kind.RELEASE_CREATED, actor=asker.actor, reason=asker.reason or "deploy",
-        about=(spec.name, release.version), after={"digest": digest, "inputs": asdict(inputs)},
-    )  # fmt: skip
+        plane,
+        tx,
+        Kind.RELEASE_CREATED,
+        Change(
+            actor=asker.actor,
+            reason=asker.reason or "deploy",
+            about=(spec.name, release.version),
+            after={"digest": digest, "inputs": asdict(inputs)},
+        ),
+    )
     return release
 
 

@@ -1,6 +1,7 @@
 """Recording changes: an event enters the audit log in the transaction that makes the change."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_ai.audit import record_event
@@ -9,28 +10,30 @@ from prometheus_ai.domain.event import Event, Kind
 from prometheus_ai.ports.state_store import Writing
 
 
-def note(
-    plane: Plane,
-    tx: Writing,
-    kind: Kind,
-    *,
-    actor: str,
-    reason: str,
-    about: tuple[str | None, str | None] = (None, None),
-    before: Mapping[str, Any] | None = None,
-    after: Mapping[str, Any] | None = None,
-) -> None:
-    """Append an event about (backend, version) to the audit log, atomically with ``tx``."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """Who changed what, why, and how it was before."""
+
+    actor: str
+    reason: str
+    about: tuple[str | None, str | None] = (None, None)
+    """Backend and version, where there are."""
+    before: Mapping[str, Any] = field(default_factory=dict)
+    after: Mapping[str, Any] = field(default_factory=dict)
+
+
+def note(plane: Plane, tx: Writing, kind: Kind, change: Change) -> None:
+    """Append an event to the audit log, atomically with ``tx``."""
     record_event(
         tx,
         Event(
             kind=kind,
-            actor=actor,
-            reason=reason,
-            backend=about[0],
-            version=about[1],
-            before=before or {},
-            after=after or {},
+            actor=change.actor,
+            reason=change.reason,
+            backend=change.about[0],
+            version=change.about[1],
+            before=change.before,
+            after=change.after,
             at=plane.clock.now(),
         ),
     )

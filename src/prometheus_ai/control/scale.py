@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from prometheus_ai.control.journal import note
+from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
@@ -51,10 +51,17 @@ def scale(plane: Plane, name: str, replicas: int, version: str | None, asker: As
                     continue
                 tx.put_release_state(replace(state, replicas_wanted=replicas))
                 note(
-                    plane, tx, Kind.RELEASE_SCALED, actor=asker.actor,
-                    reason=asker.reason or "scale", about=(name, state.version),
-                    before={"replicas": state.replicas_wanted}, after={"replicas": replicas},
-                )  # fmt: skip
+                    plane,
+                    tx,
+                    Kind.RELEASE_SCALED,
+                    Change(
+                        actor=asker.actor,
+                        reason=asker.reason or "scale",
+                        about=(name, state.version),
+                        before={"replicas": state.replicas_wanted},
+                        after={"replicas": replicas},
+                    ),
+                )
         act_on(plane, name)
     versions = tuple(state.version for state in chosen)
     return Scaled(backend=name, replicas=replicas, versions=versions)

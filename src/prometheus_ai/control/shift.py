@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from prometheus_ai.control.journal import note
+from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
@@ -107,19 +107,29 @@ def _shift(plane: Plane, name: str, choose: _Choose, asker: Asker, verb: str) ->
             if ordered != backend.wanted:
                 tx.put_backend(replace(backend, wanted=ordered))
                 note(
-                    plane, tx, Kind.ROUTE_WANTED, actor=asker.actor, reason=asker.reason or verb,
-                    about=(name, ordered[0][0] if len(ordered) == 1 else None),
-                    before={"weights": dict(backend.wanted)}, after={"weights": dict(ordered)},
-                )  # fmt: skip
+                    plane,
+                    tx,
+                    Kind.ROUTE_WANTED,
+                    Change(
+                        actor=asker.actor,
+                        reason=asker.reason or verb,
+                        about=(name, ordered[0][0] if len(ordered) == 1 else None),
+                        before={"weights": dict(backend.wanted)},
+                        after={"weights": dict(ordered)},
+                    ),
+                )
         act_on(plane, name)
     took_ms = (plane.clock.monotonic() - started) * 1000
     with plane.store.read() as reading:
         backend = _existing(reading, name)
         waits_for = _waits_for(plane, backend, reading.release_states(name))
     return Shifted(
-        backend=name, weights=dict(ordered), is_in_force=backend.in_force == ordered,
-        waits_for=waits_for, took_ms=round(took_ms, 3),
-    )  # fmt: skip
+        backend=name,
+        weights=dict(ordered),
+        is_in_force=backend.in_force == ordered,
+        waits_for=waits_for,
+        took_ms=round(took_ms, 3),
+    )
 
 
 def _existing(tx: Reading, name: str) -> Backend:

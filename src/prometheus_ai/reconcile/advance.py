@@ -47,9 +47,7 @@ def weights_to_serve(view: BackendView) -> Weights:
 def without_failed(view: BackendView) -> Weights | None:
     """Return wanted weights without releases that failed, or None when nothing has to change."""
     failed = {
-        release.version
-        for release in view.releases
-        if release.state.phase is ReleasePhase.FAILED
+        release.version for release in view.releases if release.state.phase is ReleasePhase.FAILED
     }
     if not failed & versions_of(view.backend.wanted):
         return None
@@ -88,9 +86,7 @@ def _advance_one(view: BackendView, release: ReleaseView, now: datetime) -> Step
     if state.unrouted_since is None:
         return Step(state=replace(state, unrouted_since=now), reason="")
     if now - state.unrouted_since >= timedelta(seconds=release.keep_warm_s):
-        return _move(
-            state, ReleasePhase.RETIRED, now, f"no traffic for {release.keep_warm_s:g} s"
-        )
+        return _move(state, ReleasePhase.RETIRED, now, f"no traffic for {release.keep_warm_s:g} s")
     return None
 
 

@@ -63,7 +63,9 @@ def _tend(view: BackendView, release: ReleaseView, now: datetime) -> list[Action
             continue
         seen = view.observed.get(record.id)
         if seen is None:
-            actions.append(CloseRecord(id=record.id, target=release.target, exit=_lost(record, now)))
+            actions.append(
+                CloseRecord(id=record.id, target=release.target, exit=_lost(record, now))
+            )
         elif seen.phase is ReplicaPhase.EXITED:
             actions.append(
                 CloseRecord(id=record.id, target=release.target, exit=_exit_of(record, seen, now))
@@ -79,25 +81,33 @@ def _tend_living(
     if record.goal is ReplicaGoal.GONE:
         # Asked before; asking again is harmless, and needed when a crash came between record and effect.
         return StopReplica(
-            id=record.id, target=release.target, grace_s=release.drain_s, reason=record.reason,
+            id=record.id,
+            target=release.target,
+            grace_s=release.drain_s,
+            reason=record.reason,
             cause=record.stop_cause or ExitCause.STOPPED,
-        )  # fmt: skip
+        )
     if record.goal is ReplicaGoal.DRAIN:
         return _finish_drain(release, record, seen, now)
     if seen.phase is ReplicaPhase.STUCK:
         return StopReplica(
-            id=record.id, target=release.target, grace_s=STUCK_GRACE_S, cause=ExitCause.STUCK,
+            id=record.id,
+            target=release.target,
+            grace_s=STUCK_GRACE_S,
+            cause=ExitCause.STUCK,
             reason=f"no progress: {seen.detail or 'liveness failed'}",
-        )  # fmt: skip
+        )
     if seen.phase is ReplicaPhase.READY and record.ready_at is None:
         return MarkReady(id=record.id)
     starting_for = now - seen.started_at
     if seen.phase is ReplicaPhase.STARTING and starting_for > timedelta(seconds=release.startup_s):
         return StopReplica(
-            id=record.id, target=release.target, grace_s=STUCK_GRACE_S,
+            id=record.id,
+            target=release.target,
+            grace_s=STUCK_GRACE_S,
             cause=ExitCause.STARTUP_TIMEOUT,
             reason=f"not ready {release.startup_s:g} s after its start, still {seen.detail or 'starting'}",
-        )  # fmt: skip
+        )
     return None
 
 
@@ -110,9 +120,11 @@ def _finish_drain(
     # The server drains by itself on SIGTERM, so an unknown count needs no more than the settling.
     if overdue or (settled and not seen.requests_active):
         return StopReplica(
-            id=record.id, target=release.target, grace_s=max(release.drain_s, 1.0),
+            id=record.id,
+            target=release.target,
+            grace_s=max(release.drain_s, 1.0),
             reason=record.reason or "drained",
-        )  # fmt: skip
+        )
     return None
 
 
@@ -167,9 +179,10 @@ def _lost(record: ReplicaRecord, now: datetime) -> Exit:
     if record.goal is ReplicaGoal.GONE:
         return Exit(cause=record.stop_cause or ExitCause.STOPPED, at=now, message=record.reason)
     return Exit(
-        cause=ExitCause.LOST, at=now,
+        cause=ExitCause.LOST,
+        at=now,
         message="its target no longer knows it: the machine restarted, or the start did not complete",
-    )  # fmt: skip
+    )
 
 
 def _exit_of(record: ReplicaRecord, seen: Observed, now: datetime) -> Exit:
@@ -178,6 +191,10 @@ def _exit_of(record: ReplicaRecord, seen: Observed, now: datetime) -> Exit:
         return found
     # The control plane ended it: the driver saw only a stop, the record knows the reason.
     return Exit(
-        cause=record.stop_cause, code=found.code, signal=found.signal, at=found.at,
-        message=record.reason or found.message, last_log=found.last_log,
-    )  # fmt: skip
+        cause=record.stop_cause,
+        code=found.code,
+        signal=found.signal,
+        at=found.at,
+        message=record.reason or found.message,
+        last_log=found.last_log,
+    )

@@ -39,9 +39,7 @@ def _routed(view: BackendView, release: ReleaseView, spec: Spec) -> RoutedReleas
         if seen is None or seen.endpoint is None or seen.phase not in _SERVING:
             continue
         draining = record.goal is not ReplicaGoal.RUN or seen.phase is not ReplicaPhase.READY
-        replicas.append(
-            RoutedReplica(id=record.id, endpoint=seen.endpoint, is_draining=draining)
-        )
+        replicas.append(RoutedReplica(id=record.id, endpoint=seen.endpoint, is_draining=draining))
     has_weight = release.version in view.routed_versions()
     if not replicas and not has_weight:
         return None

@@ -83,9 +83,10 @@ def _lock(plane: Plane, request: DeployRequest, engine: str) -> Artefact:
             raise NotFound(f"the lock {environment.lock!r} was not uploaded")
         name = PurePosixPath(environment.lock).name
         stored = Artefact(
-            digest=request.lock_digest, name=name,
+            digest=request.lock_digest,
+            name=name,
             size_bytes=plane.artefacts.size_bytes(request.lock_digest),
-        )  # fmt: skip
+        )
         path = plane.artefacts.open_path(stored)
         content = plane.resolver.check_lock(path, python=environment.python, engine=engine)
     else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from prometheus_ai.control.journal import note
+from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop import publish
 from prometheus_ai.control.loop.effects import Effect, Forget, Launch, Stop
 from prometheus_ai.control.loop.look import Specs, sight, views
@@ -118,10 +118,16 @@ def _apply_steps(
         kind = _PHASE_EVENTS.get(step.state.phase)
         if kind is not None and step.reason:
             note(
-                plane, tx, kind, actor=ACTOR, reason=step.reason,
-                about=(view.backend.name, step.state.version),
-                after={"phase": step.state.phase.value},
-            )  # fmt: skip
+                plane,
+                tx,
+                kind,
+                Change(
+                    actor=ACTOR,
+                    reason=step.reason,
+                    about=(view.backend.name, step.state.version),
+                    after={"phase": step.state.phase.value},
+                ),
+            )
     return _after(view, stored)
 
 
@@ -132,11 +138,17 @@ def _apply_fallback(plane: Plane, tx: Writing, view: BackendView) -> BackendView
         return view
     backend = tx.put_backend(replace(view.backend, wanted=weights))
     note(
-        plane, tx, Kind.ROUTE_WANTED, actor=ACTOR,
-        reason="a release in the wanted route failed; traffic stays where it is",
-        about=(backend.name, None), before={"weights": dict(view.backend.wanted)},
-        after={"weights": dict(weights)},
-    )  # fmt: skip
+        plane,
+        tx,
+        Kind.ROUTE_WANTED,
+        Change(
+            actor=ACTOR,
+            reason="a release in the wanted route failed; traffic stays where it is",
+            about=(backend.name, None),
+            before={"weights": dict(view.backend.wanted)},
+            after={"weights": dict(weights)},
+        ),
+    )
     return replace(view, backend=backend)
 
 
@@ -175,8 +187,12 @@ def _apply(plane: Plane, tx: Writing, view: BackendView, action: Action) -> list
         tx.put_replica(
             replace(record, goal=ReplicaGoal.DRAIN, drain_since=now, reason=action.reason)
         )
-        note(plane, tx, Kind.REPLICA_DRAINED, actor=ACTOR, reason=action.reason, about=about,
-             after={"replica": record.id})  # fmt: skip
+        note(
+            plane,
+            tx,
+            Kind.REPLICA_DRAINED,
+            Change(actor=ACTOR, reason=action.reason, about=about, after={"replica": record.id}),
+        )
         return []
     if isinstance(action, StopReplica):
         if record.goal is not ReplicaGoal.GONE:
@@ -189,8 +205,17 @@ def _apply(plane: Plane, tx: Writing, view: BackendView, action: Action) -> list
     if isinstance(action, MarkReady):
         tx.put_replica(replace(record, ready_at=now))
         waited_s = round((now - record.created_at).total_seconds(), 3)
-        note(plane, tx, Kind.REPLICA_READY, actor=ACTOR, reason="loaded and warm", about=about,
-             after={"replica": record.id, "start_s": waited_s})  # fmt: skip
+        note(
+            plane,
+            tx,
+            Kind.REPLICA_READY,
+            Change(
+                actor=ACTOR,
+                reason="loaded and warm",
+                about=about,
+                after={"replica": record.id, "start_s": waited_s},
+            ),
+        )
         return []
     assert isinstance(action, CloseRecord)
     return _close(plane, tx, record, action)
@@ -208,8 +233,17 @@ def _begin(plane: Plane, tx: Writing, action: StartReplica) -> Launch:
         reason=action.reason,
     )
     tx.put_replica(record)
-    note(plane, tx, Kind.REPLICA_STARTED, actor=ACTOR, reason=action.reason,
-         about=(record.backend, record.version), after={"replica": record.id})  # fmt: skip
+    note(
+        plane,
+        tx,
+        Kind.REPLICA_STARTED,
+        Change(
+            actor=ACTOR,
+            reason=action.reason,
+            about=(record.backend, record.version),
+            after={"replica": record.id},
+        ),
+    )
     with plane.work.lock:
         plane.work.launching.add(record.id)
     return Launch(id=record.id, backend=record.backend, version=record.version)
@@ -227,8 +261,17 @@ def _close(plane: Plane, tx: Writing, record: ReplicaRecord, action: CloseRecord
     }
     if end.is_failure and end.last_log:
         after["last_log"] = list(end.last_log[-5:])
-    note(plane, tx, kind, actor=ACTOR, reason=end.message or record.reason or end.cause.value,
-         about=(record.backend, record.version), after=after)  # fmt: skip
+    note(
+        plane,
+        tx,
+        kind,
+        Change(
+            actor=ACTOR,
+            reason=end.message or record.reason or end.cause.value,
+            about=(record.backend, record.version),
+            after=after,
+        ),
+    )
     return [Forget(id=record.id, target=action.target)]
 
 
@@ -284,6 +327,10 @@ def finish_deletions(plane: Plane, names: tuple[str, ...]) -> None:
         for name in names:
             with plane.store.write() as tx:
                 tx.delete_backend(name)
-                note(plane, tx, Kind.BACKEND_DELETED, actor=ACTOR,
-                     reason="its last replica ended", about=(name, None))  # fmt: skip
+                note(
+                    plane,
+                    tx,
+                    Kind.BACKEND_DELETED,
+                    Change(actor=ACTOR, reason="its last replica ended", about=(name, None)),
+                )
             plane.routing.routes.pop(name, None)

@@ -1,8 +1,8 @@
 """The loops of the control plane: each a thread with an owner, a bounded wait and a way to stop."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 
@@ -24,7 +24,8 @@ class Loops:
     plane: Plane
     reconcile_s: float
     scrape_s: float
-    on_pass: Callable[[], None] = lambda: None
+    kept: timedelta
+    """How long measurements and records of ended replicas are kept."""
     _stopping: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -58,11 +59,10 @@ class Loops:
                 failures += 1
                 pause_s = min(FAILURE_PAUSE_S * 2 ** (failures - 1), FAILURE_PAUSE_S_MAX)
                 _report("reconcile_failed", error, failures)
-            self.on_pass()
             self.plane.wake.wait(pause_s)
 
     def _measure(self) -> None:
-        meter = Meter(plane=self.plane)
+        meter = Meter(plane=self.plane, kept=self.kept)
         failures = 0
         while not self._stopping.wait(self.scrape_s):
             try:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from prometheus_ai.control.journal import note
+from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.errors import InvalidInput, PlatformError
 from prometheus_ai.domain.event import Kind
@@ -65,9 +65,11 @@ def _move(plane: Plane, key: tuple[str, str], phase: ReleasePhase, failure: str)
         )
         if phase is ReleasePhase.FAILED:
             note(
-                plane, tx, Kind.RELEASE_FAILED, actor=ACTOR, reason=failure, about=key,
-                after={"phase": phase.value},
-            )  # fmt: skip
+                plane,
+                tx,
+                Kind.RELEASE_FAILED,
+                Change(actor=ACTOR, reason=failure, about=key, after={"phase": phase.value}),
+            )
 
 
 def _in_words(error: PlatformError) -> str:

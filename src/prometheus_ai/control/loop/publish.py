@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from prometheus_ai.control.journal import note
+from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.look import Specs
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.errors import PlatformError
@@ -82,9 +82,16 @@ def _record_rejection(plane: Plane, receipt: Receipt, generation: int) -> None:
         if plane.routing.last_error == receipt.detail:
             return
         plane.routing.last_error = receipt.detail
-        note(plane, tx, Kind.ROUTE_REJECTED, actor=ACTOR,
-             reason=f"the gateway rejected the table and keeps its last good one: {receipt.detail}",
-             after={"generation": receipt.generation})  # fmt: skip
+        note(
+            plane,
+            tx,
+            Kind.ROUTE_REJECTED,
+            Change(
+                actor=ACTOR,
+                reason=f"the gateway rejected the table and keeps its last good one: {receipt.detail}",
+                after={"generation": receipt.generation},
+            ),
+        )
 
 
 def _record_moves(plane: Plane, moved: list[tuple[BackendView, Weights]], receipt: Receipt) -> None:
@@ -92,16 +99,21 @@ def _record_moves(plane: Plane, moved: list[tuple[BackendView, Weights]], receip
         with plane.store.write() as tx:
             backend = tx.put_backend(_in_force(view.backend, weights))
             note(
-                plane, tx, Kind.ROUTE_CHANGED, actor=ACTOR,
-                reason="the gateway confirmed the new weights",
-                about=(backend.name, None),
-                before={"weights": dict(view.backend.in_force)},
-                after={
-                    "weights": dict(weights),
-                    "generation": receipt.generation,
-                    "took_ms": round(receipt.took_s * 1000, 3),
-                },
-            )  # fmt: skip
+                plane,
+                tx,
+                Kind.ROUTE_CHANGED,
+                Change(
+                    actor=ACTOR,
+                    reason="the gateway confirmed the new weights",
+                    about=(backend.name, None),
+                    before={"weights": dict(view.backend.in_force)},
+                    after={
+                        "weights": dict(weights),
+                        "generation": receipt.generation,
+                        "took_ms": round(receipt.took_s * 1000, 3),
+                    },
+                ),
+            )
         plane.wake.set()
 
 

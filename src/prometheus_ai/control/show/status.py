@@ -238,9 +238,14 @@ def _traffic(windows: list[Window]) -> TrafficView:
         return TrafficView()
     whole = summarize(windows)
     return TrafficView(
-        requests=whole.requests, errors=whole.errors, rejected=whole.rejected,
-        p50_ms=whole.p50_ms, p95_ms=whole.p95_ms, p99_ms=whole.p99_ms, span_s=whole.span_s,
-    )  # fmt: skip
+        requests=whole.requests,
+        errors=whole.errors,
+        rejected=whole.rejected,
+        p50_ms=whole.p50_ms,
+        p95_ms=whole.p95_ms,
+        p99_ms=whole.p99_ms,
+        span_s=whole.span_s,
+    )
 
 
 def in_percent(weights: Weights) -> dict[str, float]:

@@ -91,10 +91,13 @@ def _route_differences(
         then = "the table is offered again within seconds, and at once when it changes"
     return [
         Difference(
-            what="traffic", wanted=in_words(backend.wanted), actual=in_words(backend.in_force),
-            why=reason, next=then,
+            what="traffic",
+            wanted=in_words(backend.wanted),
+            actual=in_words(backend.in_force),
+            why=reason,
+            next=then,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _replica_differences(
@@ -123,11 +126,13 @@ def _replica_differences(
         then = "nothing is concluded from its silence; it is asked again every pass"
     return [
         Difference(
-            what=f"{release.version} replicas", wanted=str(wanted), actual=f"{ready} ready",
+            what=f"{release.version} replicas",
+            wanted=str(wanted),
+            actual=f"{ready} ready",
             why="; ".join(reason for reason in reasons if reason) or "none has been started yet",
             next=then,
         )
-    ]  # fmt: skip
+    ]
 
 
 def _explain(view: BackendView, record: ReplicaRecord, now: datetime) -> str:
@@ -155,19 +160,23 @@ def _release_differences(
     if newest.phase is ReleasePhase.FAILED:
         return [
             Difference(
-                what=f"release {newest.version}", wanted="ready", actual="failed",
+                what=f"release {newest.version}",
+                wanted="ready",
+                actual="failed",
                 why=newest.failure,
                 next="nothing by itself: correct the spec and deploy, or deploy again to retry",
             )
-        ]  # fmt: skip
+        ]
     if newest.phase is ReleasePhase.PREPARING:
         return [
             Difference(
-                what=f"release {newest.version}", wanted="ready", actual="preparing",
+                what=f"release {newest.version}",
+                wanted="ready",
+                actual="preparing",
                 why=f"its environment is being made, for {age(now, newest.phase_since)}",
                 next="its replicas start when the environment is complete",
             )
-        ]  # fmt: skip
+        ]
     return []
 
 
@@ -176,18 +185,23 @@ def _gateway_differences(plane: Plane) -> list[Difference]:
     if not status.is_serving:
         return [
             Difference(
-                what="gateway", wanted="serving", actual="not reached", why=status.detail,
+                what="gateway",
+                wanted="serving",
+                actual="not reached",
+                why=status.detail,
                 next="if it runs, it serves its last good table; see `pai doctor`",
             )
-        ]  # fmt: skip
+        ]
     if status.rejected_detail:
         return [
             Difference(
-                what="gateway table", wanted=f"generation {status.rejected_generation}",
-                actual=f"generation {status.generation}", why=f"rejected: {status.rejected_detail}",
+                what="gateway table",
+                wanted=f"generation {status.rejected_generation}",
+                actual=f"generation {status.generation}",
+                why=f"rejected: {status.rejected_detail}",
                 next="the last good table stays in force until a new one is accepted",
             )
-        ]  # fmt: skip
+        ]
     return []
 
 
