@@ -57,8 +57,8 @@ class TensorSpec(_Frozen):
 class Signature(_Frozen):
     """What the model takes and gives."""
 
-    inputs: tuple[TensorSpec, ...] = Field(min_length=1)
-    outputs: tuple[TensorSpec, ...] = Field(min_length=1)
+    inputs: tuple[TensorSpec, ...] = Field(min_length=1, description="What the model takes.")
+    outputs: tuple[TensorSpec, ...] = Field(min_length=1, description="What the model gives.")
 
 
 class ModelSpec(_Frozen):
