@@ -39,7 +39,7 @@ def spread(times_ms: list[float]) -> dict[str, float]:
 
 
 def resident_mib(pid: int) -> float:
-    """Return the memory of a process that nobody else shares, and all of it."""
+    """Return the resident memory of a process."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     fields = dict(line.split(":", 1) for line in lines)
     return round(int(fields["VmRSS"].split()[0]) / 1024, 1)
