@@ -145,7 +145,8 @@ class Installation:
     def said(self) -> str:
         """Return the ends of the processes' logs, for a failed test's report."""
         return "\n".join(
-            f"--- {path.name}\n{path.read_text()[-4000:]}" for path in sorted(self.root.glob("*.out"))
+            f"--- {path.name}\n{path.read_text()[-4000:]}"
+            for path in sorted(self.root.glob("*.out"))
         )
 
 

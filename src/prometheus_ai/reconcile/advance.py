@@ -73,7 +73,7 @@ def _advance_one(view: BackendView, release: ReleaseView, now: datetime) -> Step
     if state.phase is ReleasePhase.STARTING:
         return _advance_starting(view, release, now)
     is_routed = release.version in view.routed_versions()
-    if state.phase in {ReleasePhase.RETIRED} and is_routed:
+    if state.phase is ReleasePhase.RETIRED and is_routed:
         return _move(state, ReleasePhase.STARTING, now, "it has traffic again")
     if state.phase is not ReleasePhase.READY:
         return None
