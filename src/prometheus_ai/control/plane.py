@@ -34,6 +34,10 @@ class Routing:
     is_dirty: bool = True
     """Whether the gateway may not have the newest routes."""
     last_error: str = ""
+    generation: int = 0
+    """The last table generation given out in this process."""
+    generations_reserved: int = 0
+    """Generations up to this one are durably ours: a flip need not wait for one more write to the disk."""
     rejected: dict[str, BackendRoute] | None = None
     """Routes that the gateway rejected; offered again only after a pause, or when they change."""
     offer_again_at: float = 0.0

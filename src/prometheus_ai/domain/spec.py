@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 BACKEND_NAME = r"^[a-z]([a-z0-9-]{0,46}[a-z0-9])?$"
 VERSION_NAME = r"^[a-z0-9]([a-z0-9._-]{0,30}[a-z0-9])?$"
-RESERVED_NAMES = frozenset({"v1", "v2", "api", "metrics", "health", "healthz", "pai", "docs"})
+RESERVED_NAMES = frozenset(
+    {"v1", "v2", "api", "metrics", "health", "healthz", "pai", "docs", "localhost"}
+)
 
 EngineName = Literal["onnx", "sklearn", "xgboost", "lightgbm", "torch", "huggingface", "python"]
 Datatype = Literal[

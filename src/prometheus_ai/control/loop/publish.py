@@ -13,6 +13,8 @@ from prometheus_ai.ports.state_store import Writing
 from prometheus_ai.reconcile import BackendView, backend_route, weights_to_serve
 
 ACTOR = "control-plane"
+GENERATIONS_AT_ONCE = 32
+"""Generations reserved by one write; those that a crash leaves unused are skipped."""
 OFFER_AGAIN_S = 5.0
 """A rejected table is offered again this often: the reason may have been a machine short of something."""
 
@@ -45,8 +47,7 @@ def settle(plane: Plane, found: list[tuple[BackendView, Specs]], *, is_everythin
 
 def _publish(plane: Plane, routes: dict[str, BackendRoute]) -> Receipt | None:
     routing = plane.routing
-    with plane.store.write() as tx:
-        generation = tx.next_table_generation()
+    generation = _next_generation(plane)
     ordered = tuple(routes[name] for name in sorted(routes))
     routing.routes = routes
     routing.is_dirty = True
@@ -74,11 +75,25 @@ def _publish(plane: Plane, routes: dict[str, BackendRoute]) -> Receipt | None:
     return receipt
 
 
+def _next_generation(plane: Plane) -> int:
+    routing = plane.routing
+    if routing.generation >= routing.generations_reserved:
+        with plane.store.write() as tx:
+            first = tx.next_table_generation()
+            for _ in range(GENERATIONS_AT_ONCE - 1):
+                routing.generations_reserved = tx.next_table_generation()
+        routing.generation = first
+    else:
+        routing.generation += 1
+    return routing.generation
+
+
 def _record_rejection(plane: Plane, receipt: Receipt, generation: int) -> None:
     with plane.store.write() as tx:
         # A store restored from a backup counts from an old generation, which the gateway ignores.
         while generation < receipt.generation:
-            generation = tx.next_table_generation()
+            generation = plane.routing.generations_reserved = tx.next_table_generation()
+            plane.routing.generation = generation
         if plane.routing.last_error == receipt.detail:
             return
         plane.routing.last_error = receipt.detail
