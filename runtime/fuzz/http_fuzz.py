@@ -6,8 +6,6 @@ A finding is an exception, an answer that is not HTTP, a status 500, a budget th
 back, or memory that grows. It is written to ``findings/`` and the exit code is 1.
 """
 
-# ruff: noqa: INP001, T201 - a script in a folder of its own, which prints
-
 import argparse
 import asyncio
 import hashlib
