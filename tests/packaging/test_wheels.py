@@ -1,6 +1,7 @@
 """The wheels that people install are complete, and work in an environment that holds nothing else."""
 
 import os
+import socket
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,17 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 INSTALL_S = 300.0
 RUN_S = 60.0
+
+MODEL = """
+class Twice:
+    signature = {
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
+    }
+
+    def predict(self, x):
+        return x * 2
+"""
 
 pytestmark = [pytest.mark.e2e, pytest.mark.requires("index", "uv"), pytest.mark.timeout(600)]
 
@@ -27,6 +39,14 @@ def run(*words: str | Path, timeout_s: float = RUN_S, **options: object) -> str:
     )
     assert done.returncode == 0, f"{words} ended with {done.returncode}\n{done.stdout}{done.stderr}"
     return str(done.stdout)
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +122,24 @@ def test_the_installed_programs_start(installed: Path, tmp_path: Path) -> None:
     assert "deploy" in run(installed / "pai", "--help", env=alone(tmp_path))
     assert "0.1.0" in run(installed / "pai", "version", env=alone(tmp_path))
     assert "serve" in run(installed / "pai-runtime", "--help", env=alone(tmp_path))
+
+
+def test_a_backend_is_deployed_from_the_installed_wheels(installed: Path, tmp_path: Path) -> None:
+    """The model server that replicas run comes out of the installation, from no checkout."""
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "pai.yaml").write_text("name: twice\nmodel: {path: model.py, engine: python}\n")
+    ports = {"PAI_API_PORT": str(free_port()), "PAI_GATEWAY_PORT": str(free_port())}
+    reader = {**os.environ, **alone(tmp_path), **ports, "PAI_HOME": str(tmp_path / "home")}
+
+    def pai(*words: str) -> str:
+        return run(installed / "pai", *words, env=reader, cwd=tmp_path, timeout_s=INSTALL_S)
+
+    pai("up", "--detach")
+    try:
+        pai("deploy", "pai.yaml", "--wait")
+        assert "[4.0, 6.0]" in pai("predict", "twice", "[[2, 3]]")
+    finally:
+        pai("down")
 
 
 def test_the_programs_of_the_wheels_find_envoy_and_uv(installed: Path) -> None:
