@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ class World:
         )  # fmt: skip
         self.control = ControlPlane(self.plane)
         self.app = create_app(self.control)
-        self._loops = Loops(plane=self.plane, reconcile_s=0.05, scrape_s=60)
+        self._loops = Loops(plane=self.plane, reconcile_s=0.05, scrape_s=60, kept=timedelta(days=1))
         config = uvicorn.Config(
             self.app, host="127.0.0.1", port=0, log_level="error", lifespan="off", ws="none"
         )

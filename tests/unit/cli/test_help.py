@@ -28,16 +28,22 @@ WANTED = {
 }  # fmt: skip
 
 
-def commands(group: LazyGroup, path: str) -> Iterator[tuple[str, click.Command, str]]:
-    """Yield every command with its path and the line that the group says of it."""
-    context = click.Context(group, info_name=path)
+def root() -> click.Context:
+    return click.Context(main, info_name="pai", terminal_width=100, **main.context_settings)
+
+
+def commands(context: click.Context) -> Iterator[tuple[click.Context, str]]:
+    """Yield the context of every command below, and the line that its group says of it."""
+    group = context.command
+    assert isinstance(group, LazyGroup)
     for section in group._sections.values():
         for name, (_, line) in section.items():
             command = group.get_command(context, name)
             assert command is not None
-            yield f"{path} {name}", command, line
+            inner = click.Context(command, parent=context, info_name=name)
+            yield inner, line
             if isinstance(command, LazyGroup):
-                yield from commands(command, f"{path} {name}")
+                yield from commands(inner)
 
 
 def test_the_commands_are_those_that_were_promised() -> None:
@@ -46,24 +52,22 @@ def test_the_commands_are_those_that_were_promised() -> None:
 
 def test_help_is_as_recorded() -> None:
     """Run with PAI_SNAPSHOT=1 to record it anew, and read the difference."""
-    parts = []
-    for path, command, _ in [("pai", main, ""), *commands(main, "pai")]:
-        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
-        parts.append(f"=== {path}\n{command.get_help(context)}\n")
-    text = "\n".join(parts)
+    contexts = [root(), *(context for context, _ in commands(root()))]
+    text = "\n".join(f"=== {one.command_path}\n{one.get_help()}\n" for one in contexts)
     if os.environ.get("PAI_SNAPSHOT"):
         SNAPSHOT.write_text(text)
     assert text == SNAPSHOT.read_text()
 
 
 def test_every_command_has_examples_and_read_commands_have_json() -> None:
-    for path, command, line in commands(main, "pai"):
+    for context, line in commands(root()):
+        command, path = context.command, context.command_path
         if isinstance(command, LazyGroup):
             continue
         assert "Examples:" in (command.help or ""), path
         assert line.endswith("."), path
         options = {option for parameter in command.params for option in parameter.opts}
-        if path.rpartition(" ")[2] in READS:
+        if context.info_name in READS:
             assert "--json" in options, path
 
 
