@@ -181,7 +181,7 @@ def report(stage: Stage, traffic: Traffic, figures: Figures, took_s: float) -> i
         f" its restart, {figures.adopted} replicas adopted",
     )
     facts.add_row("Requests lost", f"{lost} of {len(traffic.answers)}")
-    facts.add_row("Audit log", figures.audit)
+    facts.add_row("Audit log", figures.audit.partition(";")[0])
     facts.add_row("Whole demonstration", f"{took_s:.0f} s")
     console.print(facts)
     for words, count in failures.items():
