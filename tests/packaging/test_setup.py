@@ -27,8 +27,8 @@ TOOLS = (
     "sed",
     "mkdir",
     "ln",
+    "env",
 )
-
 NO_PIP = {"PIP_CONFIG_FILE": "/dev/null"}
 
 UV = """#!/bin/sh
