@@ -83,11 +83,12 @@ def backend_detail(plane: Plane, name: str) -> BackendDetail:
         or release.version in versions_of(backend.wanted)
     ]
     newest = history[-1].version if history else ""
+    is_under_way = newest and facts.states[name, newest].phase in _UNDER_WAY
     return BackendDetail(
         summary=_summary(backend, facts),
         releases=tuple(_release(backend, release, facts) for release in living),
         replicas=tuple(_replica(record, facts) for record in facts.records.get(name, [])),
-        progress=plane.work.lines(name, newest)[-20:],
+        progress=plane.work.lines(name, newest)[-20:] if is_under_way else (),
     )
 
 
@@ -207,6 +208,7 @@ def _release(backend: Backend, release: Release, facts: _Facts) -> ReleaseView:
     )
 
 
+_UNDER_WAY = frozenset({ReleasePhase.PREPARING, ReleasePhase.STARTING, ReleasePhase.FAILED})
 _AT_REST = frozenset({ReleasePhase.RETIRED, ReleasePhase.FAILED})
 
 

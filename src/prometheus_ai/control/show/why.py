@@ -50,12 +50,18 @@ def why(plane: Plane, name: str) -> Why:
             *(_running(view, release) for release in view.releases if release.records),
         ),
         differences=tuple(differences),
-        next=_next(view, now) or ("nothing: what runs is what is wanted",),
+        next=_next(view, now) or _nothing(differences),
         recent=tuple(
             f"{event.at} {event.kind} {event.version or ''} {event.reason}"
             for event in recent_events(plane, name, RECENT_EVENTS)
         ),
     )
+
+
+def _nothing(differences: list[Difference]) -> tuple[str, ...]:
+    if differences:
+        return ("nothing to start or stop: what is under way goes on",)
+    return ("nothing: what runs is what is wanted",)
 
 
 def _running(view: BackendView, release: ReleaseView) -> str:
