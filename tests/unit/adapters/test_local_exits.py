@@ -9,8 +9,8 @@ import pytest
 from prometheus_ai.adapters.drivers.local.exits import (
     exit_from_record,
     exit_without_record,
-    start_failure,
 )
+from prometheus_ai.adapters.server_state import start_failure
 from prometheus_ai.domain.replica import ExitCause
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)

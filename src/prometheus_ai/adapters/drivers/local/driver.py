@@ -11,12 +11,13 @@ from prometheus_ai.adapters.drivers.local.folder import ENDED, Order, ReplicaFol
 from prometheus_ai.adapters.drivers.local.live import Replica
 from prometheus_ai.adapters.drivers.local.logs import Follower, tail_lines
 from prometheus_ai.adapters.drivers.local.machine import Machine, measure
-from prometheus_ai.adapters.drivers.local.orders import config_of, order_of
+from prometheus_ai.adapters.drivers.local.orders import order_of
 from prometheus_ai.adapters.drivers.local.prober import Prober
 from prometheus_ai.adapters.drivers.local.spawn import spawn_shim
 from prometheus_ai.domain.errors import Corrupted, Unavailable
 from prometheus_ai.domain.release import Artefact, Release
 from prometheus_ai.domain.replica import Observed
+from prometheus_ai.domain.server_config import server_config
 from prometheus_ai.domain.spec import Spec
 from prometheus_ai.ports.driver import Capabilities, LogLine, Progress, ReplicaOrder
 from prometheus_ai.ports.environment import EnvironmentMaker
@@ -218,7 +219,9 @@ class LocalDriver:
 
     def _make_folder(self, record: Order, order: ReplicaOrder) -> tuple[ReplicaFolder, int] | None:
         try:
-            return ReplicaFolder.create(self._root, record, config_of(order))
+            return ReplicaFolder.create(
+                self._root, record, server_config(order.release, str(order.model_path))
+            )
         except OSError as error:
             raise Unavailable(
                 f"replica {order.id} cannot be written to {self._root}: {error.strerror}",

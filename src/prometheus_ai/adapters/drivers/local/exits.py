@@ -1,17 +1,11 @@
 """From the evidence of an end to its cause; pure."""
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from prometheus_ai.adapters.server_state import CAUSES, start_failure
 from prometheus_ai.domain.replica import Exit, ExitCause
-
-_CAUSES = {
-    64: ExitCause.BAD_CONFIG,
-    65: ExitCause.LOAD_FAILED,
-    69: ExitCause.ENGINE_MISSING,
-}
 
 
 def exit_from_record(record: Mapping[str, Any]) -> Exit:
@@ -48,8 +42,8 @@ def _judge(record: Mapping[str, Any]) -> tuple[ExitCause, str]:
     if signal is not None:
         return ExitCause.SIGNAL, f"ended by {signal}; it used {peak}"
     said = start_failure(record["last_log"])
-    if code in _CAUSES:
-        return _CAUSES[code], said or f"ended with code {code}"
+    if code in CAUSES:
+        return CAUSES[code], said or f"ended with code {code}"
     if code == 0:
         return ExitCause.CRASH, "ended by itself with code 0, though nobody asked it to stop"
     return ExitCause.CRASH, said or f"ended with code {code}"
@@ -60,18 +54,4 @@ def _stopped_message(record: Mapping[str, Any]) -> str:
         return f"did not finish within {record['stop_grace_s']:g} s and was killed"
     if record["code"] not in (0, None):
         return f"ended with code {record['code']} while stopping"
-    return ""
-
-
-def start_failure(last_log: Sequence[str]) -> str:
-    """Return what the server itself said of a failed start, or nothing."""
-    for line in reversed(last_log):
-        if '"start_failed"' not in line:
-            continue
-        try:
-            said = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(said, dict) and said.get("event") == "start_failed":
-            return str(said.get("error", ""))
     return ""

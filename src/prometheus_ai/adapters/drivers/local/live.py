@@ -8,9 +8,9 @@ from pathlib import Path
 
 from prometheus_ai.adapters.drivers.local.exits import exit_from_record, exit_without_record
 from prometheus_ai.adapters.drivers.local.folder import Announced, Order, ReplicaFolder, Started
-from prometheus_ai.adapters.drivers.local.health import Health
 from prometheus_ai.adapters.drivers.local.logs import tail_texts
 from prometheus_ai.adapters.drivers.local.orphans import kill_orphans
+from prometheus_ai.adapters.server_state import Health
 from prometheus_ai.domain.replica import Endpoint, Exit, Observed, ReplicaPhase
 
 LAST_LINES = 20

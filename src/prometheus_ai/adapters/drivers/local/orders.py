@@ -1,7 +1,6 @@
 """From a release to what the shim and the model server read; pure."""
 
 import hashlib
-import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,27 +9,8 @@ from typing import Any
 from prometheus_ai.adapters.drivers.local.folder import Order
 from prometheus_ai.adapters.drivers.local.machine import Machine
 from prometheus_ai.adapters.drivers.local.orphans import FOLDER_VARIABLE
+from prometheus_ai.domain.server_config import threads_of
 from prometheus_ai.ports.driver import ReplicaOrder
-
-
-def config_of(order: ReplicaOrder) -> dict[str, Any]:
-    """Return CONFIG.json, as ``docs/architecture/02-wire.md`` states it."""
-    release, spec = order.release, order.release.spec
-    config: dict[str, Any] = {
-        "name": release.backend,
-        "version": release.version,
-        "release": f"{release.id}@{release.digest}",
-        "path": str(order.model_path),
-        "engine": release.inputs.engine,
-        "allow_pickle": spec.model.allow_pickle,
-        "batching": spec.batching.model_dump(),
-        "limits": {"request_bytes_max": spec.limits.request_bytes_max},
-        "timeouts": spec.timeouts.model_dump(),
-        "threads": threads_of(spec.resources.cpu),
-    }
-    if spec.model.signature is not None:
-        config["signature"] = spec.model.signature.model_dump(mode="json")
-    return config
 
 
 def order_of(
@@ -73,11 +53,6 @@ def _groups(machine: Machine, folder: Path) -> Mapping[str, Any]:
         return {}
     unique = hashlib.sha256(str(folder).encode()).hexdigest()[:12]
     return {**machine.cgroups, "name": f"pai-{folder.name}-{unique}"}
-
-
-def threads_of(cpu: float) -> int:
-    """Return the engine's threads for a share of cores."""
-    return max(1, math.ceil(cpu))
 
 
 def _environment(

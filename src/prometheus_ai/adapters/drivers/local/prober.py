@@ -10,9 +10,9 @@ from concurrent.futures import Future
 
 import structlog
 
-from prometheus_ai.adapters.drivers.local.health import from_answer, from_silence
 from prometheus_ai.adapters.drivers.local.live import Replica
-from prometheus_ai.adapters.drivers.local.state_client import NoAnswer, StateClient
+from prometheus_ai.adapters.server_state import from_answer, from_silence
+from prometheus_ai.adapters.state_client import NoAnswer, StateClient
 from prometheus_ai.domain.replica import ReplicaPhase
 
 STARTING_PAUSE_S = 0.05

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prometheus_ai.adapters.drivers.local.health import Health, from_answer, from_silence
+from prometheus_ai.adapters.server_state import Health, from_answer, from_silence
 from prometheus_ai.domain.replica import ReplicaPhase as Phase
 
 OK: dict[str, Any] = {"phase": "ready", "live": True, "ready": True, "requests_active": 2}

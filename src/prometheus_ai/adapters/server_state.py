@@ -1,11 +1,18 @@
-"""From the answers of a model server to the phase of its replica; pure."""
+"""From the answers, the exit code and the last words of a model server to what its replica is; pure."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_ai.domain.replica import ReplicaPhase
+from prometheus_ai.domain.replica import ExitCause, ReplicaPhase
 
+CAUSES = {
+    64: ExitCause.BAD_CONFIG,
+    65: ExitCause.LOAD_FAILED,
+    69: ExitCause.ENGINE_MISSING,
+}
+"""What the model server says by its exit code; see the wire page."""
 SILENT_UNREADY_S = 3.0
 """A ready replica that has not answered for this long gets no new requests."""
 
@@ -54,6 +61,20 @@ def from_silence(before: Health, silent_s: float, progress_s: float, why: str) -
     if silent_s >= SILENT_UNREADY_S:
         return Health(phase=ReplicaPhase.UNREADY, detail=detail)
     return before
+
+
+def start_failure(last_log: Sequence[str]) -> str:
+    """Return what the server itself said of a failed start, or nothing."""
+    for line in reversed(last_log):
+        if '"start_failed"' not in line:
+            continue
+        try:
+            said = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(said, dict) and said.get("event") == "start_failed":
+            return str(said.get("error", ""))
+    return ""
 
 
 def _stuck_detail(state: Mapping[str, Any]) -> str:
