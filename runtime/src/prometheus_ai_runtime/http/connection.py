@@ -6,6 +6,7 @@ from time import perf_counter
 from typing import cast
 
 from prometheus_ai_runtime.http.answers import CONTINUE, error_body, response
+from prometheus_ai_runtime.http.body_reader import LARGE_BYTES, BodyReader
 from prometheus_ai_runtime.http.chunked import BadChunk, ChunkedBody
 from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.exchange import Exchange
@@ -246,11 +247,33 @@ class Connection(asyncio.Protocol):
         piece = data if len(data) <= self._body_left else data[: self._body_left]
         self._body.append(piece)
         self._body_left -= len(piece)
+        if self._body_left >= LARGE_BYTES:
+            self._read_large()
+            return b""
         if self._body_left:
             return b""
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         self._finish_body(body)
         return data[len(piece) :]
+
+    def _read_large(self) -> None:
+        assert self._head is not None, "a body follows a head"
+        reader = BodyReader(self, self._head.content_length, self._body)
+        self._body = []
+        self._read_as(reader)
+
+    def _read_as(self, protocol: asyncio.BaseProtocol) -> None:
+        # The transport decides how to read when it starts reading.
+        self._transport.pause_reading()
+        self._transport.set_protocol(protocol)
+        if self._writable:
+            self._transport.resume_reading()
+
+    def large_body_done(self, body: memoryview) -> None:
+        """Take a body that was received in place, and read in the usual way again."""
+        self._read_as(self)
+        if self._state == _BODY:
+            self._finish_body(body)
 
     def _feed_chunks(self, data: bytes) -> bytes:
         chunks = self._chunks
@@ -272,7 +295,7 @@ class Connection(asyncio.Protocol):
         self._finish_body(chunks.body())
         return rest
 
-    def _finish_body(self, body: bytes) -> None:
+    def _finish_body(self, body: bytes | memoryview) -> None:
         head = self._head
         assert head is not None, "a body follows a head"
         self._head = None
@@ -282,7 +305,7 @@ class Connection(asyncio.Protocol):
         self._release()
         self._dispatch(head, body)
 
-    def _dispatch(self, head: Head, body: bytes) -> None:
+    def _dispatch(self, head: Head, body: bytes | memoryview) -> None:
         door = self._door
         exchange = Exchange(self, head, self.first_byte_at, body)
         if door.draining:

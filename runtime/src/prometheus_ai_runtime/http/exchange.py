@@ -65,7 +65,9 @@ class Exchange(Work):
     decoded: Decoded
     responder: "Responder"
 
-    def __init__(self, outlet: Outlet, head: Head, received: float, body: bytes) -> None:
+    def __init__(
+        self, outlet: Outlet, head: Head, received: float, body: bytes | memoryview
+    ) -> None:
         self.outlet = outlet
         self.head = head
         self.received = received

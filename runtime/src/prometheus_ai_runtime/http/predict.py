@@ -98,7 +98,7 @@ class PredictResponder:
         exchange.refuse(error)
 
 
-def _json_rows(body: bytes) -> tuple[list[Any], Encode, bytes]:
+def _json_rows(body: bytes | memoryview) -> tuple[list[Any], Encode, bytes]:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:

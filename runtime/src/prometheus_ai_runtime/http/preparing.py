@@ -35,7 +35,7 @@ def prepare(exchange: Exchange, size_max: int) -> None:
         exchange.body = decompress(exchange.body, coding.strip().lower(), size_max)
 
 
-def decompress(body: bytes, coding: bytes, size_max: int) -> bytes:
+def decompress(body: bytes | memoryview, coding: bytes, size_max: int) -> bytes:
     """Undo one content coding, never making more than ``size_max`` bytes."""
     window = _WINDOW.get(coding)
     if window is None:
@@ -51,7 +51,7 @@ def decompress(body: bytes, coding: bytes, size_max: int) -> bytes:
         raise InvalidRequest(f"the body is not {coding.decode()}: {error}") from None
 
 
-def _inflate(body: bytes, window: int, size_max: int) -> bytes:
+def _inflate(body: bytes | memoryview, window: int, size_max: int) -> bytes:
     engine = zlib.decompressobj(window)
     out = engine.decompress(body, size_max + 1)
     if len(out) > size_max:

@@ -60,8 +60,8 @@ class Repository:
         self._host.own(asyncio.get_running_loop().create_task(run()))
 
 
-def _document(body: bytes) -> dict[str, Any]:
-    if not body.strip():
+def _document(body: bytes | memoryview) -> dict[str, Any]:
+    if not bytes(body).strip():
         return {}
     try:
         document = orjson.loads(body)

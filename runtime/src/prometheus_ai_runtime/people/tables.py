@@ -19,13 +19,13 @@ class UnsupportedKind(RequestError):
     code = "unsupported"
 
 
-def rows_from_csv(body: bytes, columns: tuple[Column, ...]) -> list[list[Any]]:
+def rows_from_csv(body: bytes | memoryview, columns: tuple[Column, ...]) -> list[list[Any]]:
     """Read CSV; a first line of the columns' names may put them in another order."""
     if any(c.shape for c in columns):
         name = next(c.name for c in columns if c.shape)
         raise InvalidRequest(f"input `{name}` is an array and has no place in CSV; send JSON")
     try:
-        lines = [r for r in csv.reader(io.StringIO(body.decode("utf-8-sig"), newline="")) if r]
+        lines = [r for r in csv.reader(io.StringIO(str(body, "utf-8-sig"), newline="")) if r]
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidRequest(f"the body is not CSV in UTF-8: {error}") from None
     if not lines:
@@ -49,7 +49,9 @@ def rows_from_csv(body: bytes, columns: tuple[Column, ...]) -> list[list[Any]]:
     return rows
 
 
-def rows_from_parquet(body: bytes, columns: tuple[Column, ...], bytes_max: int) -> list[list[Any]]:
+def rows_from_parquet(
+    body: bytes | memoryview, columns: tuple[Column, ...], bytes_max: int
+) -> list[list[Any]]:
     """Read Parquet; columns are matched by name."""
     pyarrow = _pyarrow()
     parquet = load_optional("pyarrow.parquet")

@@ -45,7 +45,9 @@ class Decoded:
 _NO_PARAMETERS: dict[str, Any] = {}
 
 
-def decode(plan: Plan, body: bytes, json_bytes: int | None, finite_only: bool) -> Decoded:
+def decode(
+    plan: Plan, body: bytes | memoryview, json_bytes: int | None, finite_only: bool
+) -> Decoded:
     """Decode an inference body; ``json_bytes`` is the JSON part's length when binary data follows.
 
     Raises InvalidRequest or TooLarge; the text names the input, the row and what was expected.
