@@ -1,0 +1,45 @@
+"""Simulation: the production deciders on a virtual clock.
+
+Traces, measured service times, policies and a seed enter.
+Latencies, misses, starts, replica-seconds and verdict times leave, the same for the same arguments.
+It never reads a real clock, acts on the world or reimplements a decision.
+"""
+
+from prometheus_ai.simulate.fleet import Limits, Ran, Reading, Scaler, simulate
+from prometheus_ai.simulate.peers import Hpa, Knative
+from prometheus_ai.simulate.results import Objective, Row, compare_scalers, summarise
+from prometheus_ai.simulate.scalers import Fixed, Ours
+from prometheus_ai.simulate.service import ServiceProfile
+from prometheus_ai.simulate.trace import (
+    Trace,
+    bursts,
+    diurnal,
+    on_off,
+    parse_trace,
+    poisson,
+    recorded,
+)
+
+__all__ = [
+    "Fixed",
+    "Hpa",
+    "Knative",
+    "Limits",
+    "Objective",
+    "Ours",
+    "Ran",
+    "Reading",
+    "Row",
+    "Scaler",
+    "ServiceProfile",
+    "Trace",
+    "bursts",
+    "compare_scalers",
+    "diurnal",
+    "on_off",
+    "parse_trace",
+    "poisson",
+    "recorded",
+    "simulate",
+    "summarise",
+]
