@@ -81,3 +81,14 @@ def test_a_decision_says_why_and_when_it_would_be_wrong(record: Path) -> None:
 
 def test_decisions_are_numbered_without_gaps() -> None:
     assert [int(record.name[:4]) for record in DECISIONS] == list(range(len(DECISIONS)))
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = (ROOT / "docs/index.md").read_text()
+    pages = [
+        page.relative_to(ROOT / "docs").as_posix()
+        for folder in ("guides", "reference", "architecture")
+        for page in (ROOT / "docs" / folder).glob("*.*")
+        if page.suffix in (".md", ".json")
+    ]
+    assert not [page for page in pages if f"({page})" not in index]
