@@ -8,6 +8,7 @@ It never reads a real clock, acts on the world or reimplements a decision.
 from prometheus_ai.simulate.fleet import Limits, Ran, Reading, Scaler, simulate
 from prometheus_ai.simulate.peers import Hpa, Knative
 from prometheus_ai.simulate.results import Objective, Row, compare_scalers, summarise
+from prometheus_ai.simulate.rollouts import Behaviour, RolledOut, Stage, simulate_rollout
 from prometheus_ai.simulate.scalers import Fixed, Ours
 from prometheus_ai.simulate.service import ServiceProfile
 from prometheus_ai.simulate.trace import (
@@ -21,6 +22,7 @@ from prometheus_ai.simulate.trace import (
 )
 
 __all__ = [
+    "Behaviour",
     "Fixed",
     "Hpa",
     "Knative",
@@ -29,9 +31,11 @@ __all__ = [
     "Ours",
     "Ran",
     "Reading",
+    "RolledOut",
     "Row",
     "Scaler",
     "ServiceProfile",
+    "Stage",
     "Trace",
     "bursts",
     "compare_scalers",
@@ -41,5 +45,6 @@ __all__ = [
     "poisson",
     "recorded",
     "simulate",
+    "simulate_rollout",
     "summarise",
 ]
