@@ -124,6 +124,12 @@ class Installation:
         write_scaling_model(path, factor)
         return {"name": "scaling", "model": {"path": str(path), "engine": "onnx"}} | fields
 
+    def python_spec(self, name: str, source: str, **fields: Any) -> dict[str, Any]:
+        """Return a spec of a backend whose model is this Python source."""
+        path = self.root / f"{name}.py"
+        path.write_text(source)
+        return {"name": name, "model": {"path": str(path), "engine": "python"}} | fields
+
     def replica_pids(self) -> dict[str, int]:
         """Return the model servers' processes by replica id."""
         detail = self.client().backend("scaling")

@@ -2,10 +2,14 @@
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
+import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
@@ -187,3 +191,106 @@ def test_a_second_control_plane_on_one_home_is_refused(served: Installation) -> 
     done = served.pai("server")
     assert done.returncode != 0
     assert "PAI_API_PORT" in done.stderr or "home folder" in done.stderr
+
+
+HANGS = """
+import time
+
+class Model:
+    signature = {
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
+    }
+
+    def load(self, path):
+        time.sleep(3600)
+
+    def predict(self, x):
+        return x
+"""
+
+DIES = """
+import os
+
+class Model:
+    signature = {
+        "inputs": [{"name": "x", "datatype": "FP32", "shape": [-1, 2]}],
+        "outputs": [{"name": "y", "datatype": "FP32", "shape": [-1, 2]}],
+    }
+    answered = 0
+
+    def load(self, path):
+        pass
+
+    def predict(self, x):
+        self.answered += len(x)
+        if self.answered > 300:
+            os._exit(13)
+        return x
+"""
+
+
+def test_a_model_that_hangs_while_loading_fails_its_release_alone(
+    served: Installation, load: Load
+) -> None:
+    client = served.client()
+    spec = served.python_spec("hanging", HANGS, timeouts={"startup_s": 2})
+    client.deploy(spec, wait=False)
+
+    def failed() -> str:
+        releases = client.releases("hanging")
+        return str(releases[0]["failure"]) if releases[0]["phase"] == "failed" else ""
+
+    assert "startup_timeout" in wait_for("failure", failed)
+    assert client.backend("hanging")["summary"]["state"] == "failed"
+    assert any("2 s after its start" in d["why"] for d in client.why("hanging")["differences"])
+    wait_for("no replica of it", lambda: client.backend("hanging")["replicas"] == [])
+    load.wait_for_more(30)
+    assert load.failures == []
+
+
+def test_a_model_that_dies_under_load_is_named_restarted_and_harms_no_other(
+    served: Installation, load: Load
+) -> None:
+    client = served.client()
+    client.deploy(served.python_spec("dying", DIES))
+    with Load(url=f"{served.gateway_url}/v2/models/dying/infer", senders=2):
+        wait_for("two deaths", lambda: client.releases("dying")[0]["restarts_24h"] >= 2)
+        reasons = [event["after"].get("code") for event in client.events("dying", limit=50)]
+        assert 13 in reasons
+    wait_for("it is back", lambda: client.backend("dying")["summary"]["replicas_ready"] == 1)
+    load.wait_for_more(30)
+    assert load.failures == []
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Yield a disk of 8 MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small disk needs root")
+    place = tmp_path / "small-disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", place], check=True)
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def test_a_full_disk_refuses_the_deploy_and_nothing_else(
+    small_disk: Path, served: Installation, load: Load
+) -> None:
+    client = served.client()
+    artefacts = served.home / "artefacts"
+    served.kill("server")
+    shutil.copytree(artefacts, small_disk, dirs_exist_ok=True)
+    shutil.rmtree(artefacts)
+    artefacts.symlink_to(small_disk)
+    served.start("server")
+    client = served.client()
+    big = served.root / "big.onnx"
+    big.write_bytes(os.urandom(20 * 2**20))
+    with pytest.raises(PlatformError, match=r"(?i)disk|space"):
+        client.deploy({"name": "big", "model": {"path": str(big), "engine": "onnx"}})
+    assert [backend["name"] for backend in client.status()["backends"]] == ["scaling"]
+    assert shutil.disk_usage(small_disk).free > 2**20
+    load.wait_for_more(30)
+    assert load.failures == []
