@@ -41,7 +41,6 @@ class SklearnModel:
         signature: Signature,
         *,
         rows: Callable[[Tensors], Rows],
-        limits: Any,
         notes: tuple[str, ...],
     ) -> None:
         self.signature = signature
@@ -49,7 +48,6 @@ class SklearnModel:
         self.warnings = notes
         self._estimator = estimator
         self._rows = rows
-        self._limits = limits
         self._outputs = tuple(
             (tensor.name, NUMPY_TYPES[tensor.datatype]) for tensor in signature.outputs
         )
@@ -72,7 +70,6 @@ class SklearnModel:
     def close(self) -> None:
         """Drop the estimator."""
         self._estimator = None
-        self._limits.restore_original_limits()
 
     def _answer(self, name: str, rows: Rows) -> NDArray[Any]:
         return _answer(self._estimator, name, rows)
@@ -102,11 +99,12 @@ def load(request: LoadRequest) -> SklearnModel:
         outputs=_outputs(estimator, inputs, rows, request),
         columns=columns if len(inputs) == 1 else (),
     )
+    # For the whole process and for good: other models may rely on it when this one is unloaded.
+    require("threadpoolctl", extra="sklearn").threadpool_limits(request.threads)
     return SklearnModel(
         estimator,
         agree(signature, request),
         rows=rows,
-        limits=require("threadpoolctl", extra="sklearn").threadpool_limits(request.threads),
         notes=read.warnings,
     )
 

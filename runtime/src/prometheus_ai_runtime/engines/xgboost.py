@@ -1,7 +1,11 @@
 """XGBoost models saved as JSON or UBJSON."""
 
+import ctypes
 import json
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from prometheus_ai_runtime.engines.agreement import agree
 from prometheus_ai_runtime.engines.base import EngineError, LoadRequest, Tensors
@@ -32,24 +36,82 @@ class XgboostModel:
     ) -> None:
         self.signature = signature
         self.warnings = warnings
-        self._booster = booster
-        self._rounds = (0, _best_rounds(booster))
+        self._scores = _Scores(booster, margins=objective == _MARGINS_OF_CLASSES)
         self._classes = classes
         self._from_margins = objective == _MARGINS_OF_CLASSES
         self._names = tuple(tensor.name for tensor in signature.outputs)
 
     def predict(self, inputs: Tensors) -> Tensors:
         """Add up the trees for a batch."""
-        scores = self._booster.inplace_predict(
-            inputs["input"],
-            iteration_range=self._rounds,
-            predict_type="margin" if self._from_margins else "value",
-            validate_features=False,
-        )
+        scores = self._scores.of(inputs["input"])
         answers = answers_of(
             softmax(scores) if self._from_margins else scores, classes=self._classes
         )
         return {name: answers[name] for name in self._names}
+
+    def close(self) -> None:
+        """Drop the booster."""
+        self._scores.close()
+
+
+class _Scores:
+    """Asks a booster for its scores through the library's C interface.
+
+    `Booster.inplace_predict` does the same after checks that cost more than a small model's trees;
+    it is used where the C library cannot be reached.
+    """
+
+    def __init__(self, booster: Any, *, margins: bool) -> None:
+        self._booster = booster
+        self._margins = margins
+        self._rounds = (0, _best_rounds(booster))
+        self._library = getattr(require("xgboost.core", extra="xgboost"), "_LIB", None)
+        options = {
+            "type": int(margins),
+            "training": False,
+            "iteration_begin": self._rounds[0],
+            "iteration_end": self._rounds[1],
+            "missing": float("nan"),
+            "strict_shape": False,
+            "cache_id": 0,
+        }
+        self._options = json.dumps(options).encode()
+        self._shape = ctypes.POINTER(ctypes.c_uint64)()
+        self._ndim = ctypes.c_uint64()
+        self._values = ctypes.POINTER(ctypes.c_float)()
+
+    def of(self, rows: NDArray[Any]) -> NDArray[Any]:
+        """Score a batch."""
+        if self._library is None:
+            scores: NDArray[Any] = self._booster.inplace_predict(
+                rows,
+                iteration_range=self._rounds,
+                predict_type="margin" if self._margins else "value",
+                validate_features=False,
+            )
+            return scores
+        rows = np.ascontiguousarray(rows)
+        array = b'{"data":[%d,true],"shape":[%d,%d],"typestr":"%b","version":3}' % (
+            rows.ctypes.data,
+            rows.shape[0],
+            rows.shape[1],
+            rows.dtype.str.encode(),
+        )
+        failed = self._library.XGBoosterPredictFromDense(
+            self._booster.handle,
+            array,
+            self._options,
+            None,
+            ctypes.byref(self._shape),
+            ctypes.byref(self._ndim),
+            ctypes.byref(self._values),
+        )
+        if failed:
+            self._library.XGBGetLastError.restype = ctypes.c_char_p
+            raise ValueError(self._library.XGBGetLastError().decode())
+        shape = self._shape[: self._ndim.value]
+        # The library reuses its memory for the next batch.
+        return np.ctypeslib.as_array(self._values, shape=tuple(shape)).copy()
 
     def close(self) -> None:
         """Drop the booster."""
