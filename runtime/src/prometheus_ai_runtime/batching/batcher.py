@@ -142,11 +142,6 @@ class Batcher:
             self._start(works, now)
 
     def _gathering(self, now: float) -> bool:
-        """Clients just answered together tend to return together.
-
-        Waiting some microseconds for them is a sliver of the batch that they will share; it is
-        bounded by a share of the last batch's own time, and never happens after a batch of one.
-        """
         if now < self._gather_until and self.lineup.rows < self._gather_rows:
             return True
         self._gather_rows = 0
@@ -181,7 +176,7 @@ class Batcher:
         if 0.0 < expected_s <= self._inline_s_max and works[0].window is None:
             call = self._call
             assert call is not None, "a closed batcher starts nothing"
-            self._settle(works, call.run(works))
+            self._settle(works, call.run(works), threaded=False)
             return
         if self._thread is None:
             self._thread = Thread(target=self._work, name=f"engine-{self.name}", daemon=True)
@@ -204,7 +199,7 @@ class Batcher:
                     # An interpreter-level fault must not leave the queue waiting for ever.
                     segments = [(works, failure_of(RuntimeError(repr(fault))))]
             try:
-                self._loop.call_soon_threadsafe(self._settle, works, segments)
+                self._loop.call_soon_threadsafe(self._settle, works, segments, True)
             except RuntimeError:
                 return
 
@@ -237,18 +232,14 @@ class Batcher:
         work.window.last_piece_at = now
         work.piece(piece)
 
-    def _settle(self, works: Sequence[Work], segments: list[Segment]) -> None:
+    def _settle(self, works: Sequence[Work], segments: list[Segment], threaded: bool) -> None:
+        """Answer a batch and see to the next one; on the event loop."""
         now = perf_counter()
         self.running = ()
         started, self.busy_since = self.busy_since, None
-        if self.lineup.rows and not self._scheduled and self._call is not None:
-            inline = len(segments) == 1 and self._thread is None
-            if inline:
-                self._scheduled = True
-                self._loop.call_soon(self._flush)
-            else:
-                # The engine gets its next batch before this one's answers are encoded.
-                self._flush()
+        if threaded and self.lineup.rows >= self.options.rows_max and not self._scheduled:
+            # A whole batch waits: the engine gets it before this one's answers are encoded.
+            self._flush()
         throttled = self._throttling.refresh(now)
         for part, result in segments:
             if isinstance(result, Exception):
@@ -266,10 +257,26 @@ class Batcher:
                     self._complete(work, result, first_row)
                 first_row += work.rows
         self.stats.trim()
-        if started is not None and len(works) > 1:
-            spent = now - started
-            self._gather_rows = len(works)
-            self._gather_until = perf_counter() + min(_GATHER_S_MAX, _GATHER_SHARE * spent)
+        if self.busy_since is None:
+            if threaded and started is not None:
+                self._expect_back(works, now - started)
+            if self.lineup.rows and not self._scheduled:
+                self._scheduled = True
+                self._loop.call_soon(self._flush)
+
+    def _expect_back(self, works: Sequence[Work], spent_s: float) -> None:
+        """Clients just answered together tend to return together, within microseconds.
+
+        The next batch waits for them where that costs less than a call of its own for those
+        who are already here: at most a small share of the batch just run, at most half of what
+        a call costs without rows. A lone client is never waited for.
+        """
+        rows = self.lineup.rows + sum([w.rows for w in works])
+        if len(works) < 2 and not self.lineup.rows:
+            return
+        self._gather_rows = min(rows, self.options.rows_max)
+        wait_s = min(_GATHER_S_MAX, _GATHER_SHARE * spent_s, self.curve.line()[0] / 2)
+        self._gather_until = perf_counter() + wait_s
 
     def _complete(self, work: Work, result: BatchResult, first_row: int) -> None:
         work.settled = True
