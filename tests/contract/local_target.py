@@ -1,26 +1,21 @@
 """A local target whose environments hold a stand-in for the model server."""
 
 import hashlib
-import json
 import shutil
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from prometheus_ai.adapters.drivers.local.driver import LocalDriver, LocalLimits
 from prometheus_ai.adapters.drivers.local.machine import Machine, measure
-from prometheus_ai.domain.release import Artefact, Inputs, Release
-from prometheus_ai.domain.replica import ExitCause, Observed, ReplicaPhase
-from prometheus_ai.domain.spec import ModelSpec, ResourcesSpec, Spec, TimeoutsSpec
+from prometheus_ai.domain.replica import Observed, ReplicaPhase
 from prometheus_ai.ports.driver import ReplicaOrder
 from prometheus_ai.testing.fake_driver import Behaviour
+from tests.contract.orders import STANDIN, plan_of, standin_order
 
-STANDIN = Path(__file__).with_name("standin_runtime.py")
 BOUND_S = 30.0
-_CODES = {ExitCause.LOAD_FAILED: 65, ExitCause.ENGINE_MISSING: 69, ExitCause.BAD_CONFIG: 64}
 
 
 class StandinEnvironments:
@@ -75,50 +70,11 @@ class LocalTarget:
         return driver
 
     def order(self, replica_id: str, behaviour: Behaviour) -> ReplicaOrder:
-        plan: dict[str, Any] = {
-            "ready_after_s": behaviour.ready_after_s,
-            "stuck_after_s": behaviour.stuck_after_s,
-            "exit_after_s": behaviour.exit_after_s,
-            "exit_code": _CODES.get(behaviour.exit_cause, behaviour.exit_code),
-            "error": behaviour.exit_message,
-            "drain_takes_s": behaviour.drain_takes_s,
-        }
-        return self.order_plan(replica_id, plan)
+        return self.order_plan(replica_id, plan_of(behaviour))
 
-    def order_plan(
-        self,
-        replica_id: str,
-        plan: dict[str, Any],
-        *,
-        memory: str = "256Mi",
-        progress_s: float = 30,
-    ) -> ReplicaOrder:
+    def order_plan(self, replica_id: str, plan: dict[str, Any], **more: Any) -> ReplicaOrder:
         """Return an order for a stand-in that follows ``plan``."""
-        model, lock = self.root / f"{replica_id}.model", self.root / "requirements.lock"
-        model.write_text(json.dumps(plan))
-        lock.write_text("# nothing\n")
-        release = Release(
-            backend="digits",
-            version="v1",
-            number=1,
-            digest=f"sha256:{'1' * 64}",
-            spec=Spec(
-                name="digits",
-                model=ModelSpec(path="model"),
-                resources=ResourcesSpec(memory=memory),
-                timeouts=TimeoutsSpec(progress_s=progress_s),
-            ),
-            inputs=Inputs(
-                model=_artefact(model),
-                lock=_artefact(lock),
-                python="3.11",
-                runtime="0.1.0+sha256:00",
-                engine="onnx",
-            ),
-            created_at=datetime.now(UTC),
-            created_by="test",
-        )
-        return ReplicaOrder(id=replica_id, release=release, model_path=model, lock_path=lock)
+        return standin_order(self.root, replica_id, plan, **more)
 
     def until(self, happened: Callable[[], bool]) -> None:
         deadline = time.monotonic() + BOUND_S
@@ -144,9 +100,3 @@ class LocalTarget:
         self.until(lambda: all(seen.phase is ReplicaPhase.EXITED for seen in driver.observe()))
         for opened in self.drivers:
             opened.close()
-
-
-def _artefact(path: Path) -> Artefact:
-    content = path.read_bytes()
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    return Artefact(digest=digest, name=path.name, size_bytes=len(content))

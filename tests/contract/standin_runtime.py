@@ -48,7 +48,7 @@ class Server:
             "error": None,
         }
 
-    def serve(self, announce: Path) -> None:
+    def serve(self, host: str, port: int, announce: Path | None) -> None:
         """Listen, announce, and answer until told to stop."""
         server = self
 
@@ -65,13 +65,14 @@ class Server:
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http = ThreadingHTTPServer((host, port), Handler)
         self.http.daemon_threads = True
-        port = self.http.server_port
-        record = {"pid": os.getpid(), "host": "127.0.0.1", "http_port": port, "grpc_port": None}
-        aside = announce.with_suffix(".new")
-        aside.write_text(json.dumps(record))
-        aside.rename(announce)
+        if announce is not None:
+            port = self.http.server_port
+            record = {"pid": os.getpid(), "host": host, "http_port": port, "grpc_port": None}
+            aside = announce.with_suffix(".new")
+            aside.write_text(json.dumps(record))
+            aside.rename(announce)
         self.http.serve_forever(0.02)
 
     def end_later(self) -> None:
@@ -135,7 +136,8 @@ def main() -> None:
     hoard = []
     for _ in range(server.plan.get("allocate_mib", 0)):
         hoard.append(b"\1" * 2**20)  # noqa: PERF401 - one at a time, so that a limit is met on the way
-    server.serve(Path(options["--announce"]))
+    announce = Path(options["--announce"]) if "--announce" in options else None
+    server.serve(options["--host"], int(options["--port"]), announce)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,27 @@
+"""Images: what they are labelled with, and what is known of them."""
+
+LABEL_HOME = "ai.prometheus.home"
+"""The installation that made it."""
+LABEL_BACKEND = "ai.prometheus.backend"
+LABEL_VERSION = "ai.prometheus.version"
+LABEL_RELEASE = "ai.prometheus.release"
+"""``backend/version@sha256:…`` of the release that an image or a container is of."""
+LABEL_REPLICA = "ai.prometheus.replica"
+LABEL_TARGET = "ai.prometheus.target"
+LABEL_PROGRESS = "ai.prometheus.progress-s"
+LABEL_GPUS = "ai.prometheus.gpus"
+LABEL_LOCK = "ai.prometheus.lock"
+"""Digest of the lock that an image's environment was made from."""
+LABEL_MODEL = "ai.prometheus.model"
+"""Digest of the model that an image or a volume is for."""
+LABEL_WEIGHTS = "ai.prometheus.weights"
+"""``layer`` when the model is in the image, ``mount`` when it is mounted."""
+LABEL_PLAN = "ai.prometheus.plan"
+"""Digest of everything that decides an image's content."""
+
+MODEL_FOLDER = "/opt/model"
+"""Where a container finds its model."""
+CONFIG_FILE = "/opt/pai/config.json"
+USER_ID = 10001
+"""The user that model servers run as in containers: it owns nothing."""
+HTTP_PORT = 8080
