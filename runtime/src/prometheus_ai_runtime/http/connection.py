@@ -88,13 +88,8 @@ class Connection(asyncio.Protocol):
         self._feed(data, now)
 
     def eof_received(self) -> bool:
-        """Take the client's half-close."""
-        # Half-closed: answers under way are still sent, then the connection ends.
-        if not self._exchanges:
-            return False
-        self._exchanges[-1].close_after = True
-        self._state = _DEAF
-        return True
+        """Take the client's end as its leaving: a half-closed client cannot be told from a gone one."""
+        return False
 
     def pause_writing(self) -> None:
         """Read no more while the client does not read."""
