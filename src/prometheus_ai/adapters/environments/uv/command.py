@@ -121,6 +121,8 @@ def uv_environment(environ: Mapping[str, str]) -> dict[str, str]:
         if name not in _DROPPED and not name.startswith(_DROPPED_PREFIXES)
     }
     return {
+        # Authorities that the machine trusts count here too; uv brings a list of its own otherwise.
+        "UV_SYSTEM_CERTS": "true",
         **kept,
         "NO_COLOR": "1",
         # A Python from a host that the user never named would be a surprise.
