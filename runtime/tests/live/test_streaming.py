@@ -103,3 +103,27 @@ def test_a_model_that_does_not_yield_gives_one_event(serve: Any, iris_onnx: Path
     answer = running.ask("/iris/predict", [[5.1, 3.5, 1.4, 0.2]], {"accept": "text/event-stream"})
     (kind, row), end = events(answer.body)
     assert (kind, row["label"], end) == ("message", 0, ("end", {}))
+
+
+ONLY_STREAM = COUNTING.replace(
+    'def predict(self, batch):\n        return {"number": batch["n"]}\n', ""
+)
+
+
+@pytest.mark.parametrize("isolation", ["none", "process"])
+@pytest.mark.parametrize("source", [COUNTING, ONLY_STREAM], ids=["both", "only-stream"])
+def test_isolated_models_stream_too(
+    serve: Any, python_model: Any, isolation: str, source: str
+) -> None:
+    model = {"name": "counting", "version": "1", "path": python_model(source)}
+    running = serve(**model, isolation=isolation)
+    for _ in range(2):
+        answer = running.ask("/counting/predict", {"n": 3}, {"accept": "text/event-stream"})
+        assert events(answer.body) == [
+            *(("message", {"number": n}) for n in range(3)),
+            ("end", {}),
+        ]
+    failing = running.ask("/counting/predict", {"n": 20}, {"accept": "text/event-stream"})
+    assert events(failing.body)[-1][0] == "error"
+    again = running.ask("/counting/predict", {"n": 1}, {"accept": "text/event-stream"})
+    assert events(again.body)[0] == ("message", {"number": 0})

@@ -43,6 +43,11 @@ class EngineCall:
         found = getattr(self.model, "streams", None)
         return callable(getattr(self.model, "stream", None)) if found is None else bool(found)
 
+    @property
+    def predicts(self) -> bool:
+        """Whether the model answers at once; one that does not only yields pieces."""
+        return bool(getattr(self.model, "predicts", True))
+
     def stream(self, work: Work) -> Generator[list[NDArray[Any]], None, None]:
         """Yield one request's outputs piece by piece; closing it closes the model's own iterator."""
         inputs = {p.spec.name: self._input(p, (work,), work.rows) for p in self.plan.inputs}

@@ -43,6 +43,7 @@ class PythonModel:
         self.signature = signature
         self.batchable = batchable
         self.missing_is_nan = bool(getattr(instance, "missing_is_nan", False))
+        self.predicts = callable(getattr(instance, "predict", None))
         self._instance = instance
         self._lists = _list_parameters(_answering(type(instance)))
         self._takes_batch = _takes_batch(type(instance), signature)

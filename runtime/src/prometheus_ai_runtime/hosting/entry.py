@@ -11,6 +11,7 @@ from typing import Protocol
 
 from prometheus_ai_runtime.batching.streaming import Window
 from prometheus_ai_runtime.batching.work import Work
+from prometheus_ai_runtime.errors import InvalidRequest
 from prometheus_ai_runtime.hosting.model import HostedModel
 
 
@@ -34,8 +35,12 @@ def enter(
 
     With a window the answer comes piece by piece: ``Work.piece`` for each, then ``complete`` with an
     empty result; every piece is paid back with ``window.leave``. The deadline holds for the first.
-    Raises Overloaded or Unavailable, and then the work was not taken.
+    Raises InvalidRequest, Overloaded or Unavailable, and then the work was not taken.
     """
+    if model.only_streams and window is None:
+        raise InvalidRequest(
+            f"model `{model.config.label}` only streams; ask with `accept: text/event-stream`"
+        )
     work.arrived = received
     work.deadline = received + timeout_s
     work.settled = False

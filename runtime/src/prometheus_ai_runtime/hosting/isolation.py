@@ -53,6 +53,7 @@ class IsolatedModel:
         self.batchable = False
         self.missing_is_nan = False
         self.streams = False
+        self.predicts = True
         self._start()
 
     @property
@@ -151,6 +152,7 @@ class IsolatedModel:
         self.batchable = head["batchable"]
         self.missing_is_nan = head["missing_is_nan"]
         self.streams = head["streams"]
+        self.predicts = head["predicts"]
         self.warnings = tuple(head["warnings"])
 
     def _restart(self) -> None:

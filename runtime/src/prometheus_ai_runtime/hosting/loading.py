@@ -155,6 +155,9 @@ Timings = tuple[tuple[int, float], ...]
 
 def _warm_up(call: EngineCall, config: ModelConfig) -> tuple[Timings, tuple[str, ...]]:
     sample = _declared_sample(call.plan, config.warm_up)
+    if sample is not None and not call.predicts:
+        _first_piece(call, sample, config)
+        return (), ()
     if sample is not None:
         runs = [_run(call, sample, config) for _ in range(_ROUNDS + 1)]
         return tuple(runs[1:]), ()
@@ -169,6 +172,9 @@ def _warm_up(call: EngineCall, config: ModelConfig) -> tuple[Timings, tuple[str,
 
 
 def _warm_up_with_zeros(call: EngineCall, config: ModelConfig) -> Timings:
+    if not call.predicts:
+        _first_piece(call, _zeros(call.plan, 1), config)
+        return ()
     # The first call of all allocates; its time says nothing of the next.
     _, spent_s = _run(call, _zeros(call.plan, 1), config)
     timings: list[tuple[int, float]] = []
@@ -180,6 +186,17 @@ def _warm_up_with_zeros(call: EngineCall, config: ModelConfig) -> Timings:
             timings.append(_run(call, _zeros(call.plan, rows), config))
             spent_s += timings[-1][1]
     return tuple(timings)
+
+
+def _first_piece(call: EngineCall, sample: _Sample, config: ModelConfig) -> None:
+    """Warm up a model that only streams; an empty stream is an answer too."""
+    pieces = call.stream(sample)
+    try:
+        next(pieces, None)
+    except Exception as error:
+        raise LoadFailed(f"model {config.label} failed its warm-up: {error}") from error
+    finally:
+        pieces.close()
 
 
 def _run(call: EngineCall, sample: _Sample, config: ModelConfig) -> tuple[int, float]:

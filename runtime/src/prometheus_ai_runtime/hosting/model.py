@@ -51,6 +51,7 @@ class HostedModel:
         self.phases_s: dict[str, float] = {}
         self.loaded: Loaded | None = None
         self.finite_only = non_finite != "allow"
+        self.only_streams = False
         self.last_used = 0.0
         self.memory_bytes = config.memory_bytes or 0
         self.held: list[Callable[[], None]] = []
@@ -89,6 +90,7 @@ class HostedModel:
     def open(self, loaded: Loaded) -> None:
         """Start serving a loaded model."""
         self.loaded = loaded
+        self.only_streams = not loaded.call.predicts
         if self._non_finite == "engine":
             self.finite_only = not loaded.model.missing_is_nan
         if self.config.memory_bytes is None:

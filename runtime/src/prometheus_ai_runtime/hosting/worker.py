@@ -40,6 +40,7 @@ def _serve(channel: socket.socket) -> None:
         "batchable": model.batchable,
         "missing_is_nan": model.missing_is_nan,
         "streams": callable(getattr(model, "stream", None)),
+        "predicts": bool(getattr(model, "predicts", True)),
         "warnings": list(model.warnings),
     }
     send(channel, described, {})
