@@ -50,6 +50,7 @@ TOKENS = [
 ]
 NAME = re.compile(rb"`[^`]*`:?")
 WORD = re.compile(rb"[a-zA-Z]{2,}:?")
+DIGITS = re.compile(rb"\d+")
 
 
 def message(rng: random.Random) -> bytes:
@@ -178,7 +179,7 @@ def kinds_of(written: bytes) -> set[bytes]:
             told = headers.get(b"grpc-status", b"") + b" " + b" ".join(words)
         elif kind == frames.GOAWAY:
             assert int.from_bytes(payload[4:8]) != frames.INTERNAL_ERROR, payload
-            told = payload[4:]
+            told = payload[4:8] + DIGITS.sub(b"", payload[8:])
         found.add(b"%d %d %b" % (kind, flags, told))
     return found
 

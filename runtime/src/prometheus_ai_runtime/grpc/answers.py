@@ -142,13 +142,14 @@ class Answers:
             self._begin(result)
         queue_us = b"%d" % ((result.started - arrived) * 1e6)
         throttled = b"%d" % throttled_us
-        return b"%b\0\x0ex-pai-queue-us%c%b\0\x12x-pai-throttled-us%c%b\0\x0cx-request-id%b" % (
+        identity = literal(b"x-request-id", rid)
+        return b"%b\0\x0ex-pai-queue-us%c%b\0\x12x-pai-throttled-us%c%b%b" % (
             self._last_trailers,
             len(queue_us),
             queue_us,
             len(throttled),
             throttled,
-            literal(b"", rid)[2:],
+            identity,
         )
 
 

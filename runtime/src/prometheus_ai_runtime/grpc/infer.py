@@ -230,7 +230,7 @@ class InferStream:
         if window is None:
             return
         if self._call.outgoing:
-            self._call.on_room.append(window.leave)
+            self._call.on_room = [*(self._call.on_room or ()), window.leave]
         else:
             window.leave()
 

@@ -43,6 +43,8 @@ class CallHead:
     """One kind of call; shared by every call that sends the same headers."""
 
     method: Method | None = None
+    unary: "Callable[[Call, bytes], None] | None" = None
+    """What takes the only message, when nothing stands in the way of calling it."""
     refusal: RequestError | None = None
     http_status: int = 200
     """Not 200 for what is no gRPC call at all."""
@@ -106,7 +108,7 @@ class Call:
         self.began = now
         """When it last made progress in sending its message."""
         self.window = 0
-        self.outgoing: deque[tuple[memoryview, bool]] = deque()
+        self.outgoing: deque[tuple[memoryview, bool]] | None = None
         """Bytes that wait for the client's window; true marks the trailers."""
         self.blocked_since = 0.0
         self.opened = False
@@ -114,9 +116,9 @@ class Call:
         self.remote_done = False
         self.unacknowledged = 0
         self.on_cancel: Callable[[], None] | None = None
-        self.on_room: list[Callable[[], None]] = []
+        self.on_room: list[Callable[[], None]] | None = None
         """Called once when nothing waits for the client's window any more."""
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes] | None = None
         self._held = 0
         self._wanted = 0
 
@@ -130,7 +132,7 @@ class Call:
 
         Raises TooLarge, Overloaded or Malformed.
         """
-        if self._held:
+        if self._pieces is not None:
             self._pieces.append(data)
             self._held += len(data)
             if self._held < self._wanted:
@@ -196,7 +198,7 @@ class Call:
     def _forget(self) -> None:
         if self._wanted:
             self.line.release(self._wanted)
-        self._pieces, self._held, self._wanted = [], 0, 0
+            self._pieces, self._held, self._wanted = None, 0, 0
 
     def _plain(self, compressed: int, message: bytes) -> bytes:
         if not compressed:

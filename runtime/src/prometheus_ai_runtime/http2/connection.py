@@ -7,19 +7,23 @@ from typing import cast
 
 from prometheus_ai_runtime.errors import DeadlinePassed, RequestError
 from prometheus_ai_runtime.http2 import frames
-from prometheus_ai_runtime.http2.call import Call, CallHead, Receiver
+from prometheus_ai_runtime.http2.call import PREFIX_BYTES, Call, CallHead, Receiver
 from prometheus_ai_runtime.http2.frames import ConnectionFault
 from prometheus_ai_runtime.http2.head import read_head
 from prometheus_ai_runtime.http2.hpack import BadHeaders, Decoder, literal
 from prometheus_ai_runtime.http2.lobby import Lobby
+from prometheus_ai_runtime.http2.offer import (
+    CALLS_MAX,
+    CONNECTION_WINDOW_BYTES,
+    FRAME_BYTES_MAX,
+    WINDOW_SLACK_BYTES,
+    greeting,
+)
 from prometheus_ai_runtime.http2.outbox import Outbox
+from prometheus_ai_runtime.http2.payloads import unpadded, whole_message
 from prometheus_ai_runtime.http2.status import Malformed, Unimplemented
 from prometheus_ai_runtime.log import log
 
-_CALLS_MAX = 256
-_FRAME_BYTES_MAX = 131_072
-_WINDOW_SLACK_BYTES = 1 << 20
-_CONNECTION_WINDOW_BYTES = 16 << 20
 _CONTROL_FRAMES_MAX = 2000
 """Frames between two ticks that carry no call: pings, settings, resets, empty pieces."""
 _CONTROL_FRAMES_A_CALL = 2
@@ -78,17 +82,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
             return
         self._outbox.transport = self._transport
-        bytes_max = self._lobby.limits.request_bytes_max
-        call_window = min(bytes_max + _WINDOW_SLACK_BYTES, frames.WINDOW_MAX)
-        greeting = frames.settings(
-            {
-                frames.MAX_CONCURRENT_STREAMS: _CALLS_MAX,
-                frames.INITIAL_WINDOW_SIZE: call_window,
-                frames.MAX_FRAME_SIZE: _FRAME_BYTES_MAX,
-                frames.MAX_HEADER_LIST_SIZE: self._lobby.limits.head_bytes_max,
-            }
-        )
-        self._transport.write(greeting + frames.window_update(0, _CONNECTION_WINDOW_BYTES))
+        self._transport.write(greeting(self._lobby.limits))
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Cancel what the client no longer waits for."""
@@ -140,13 +134,18 @@ class Connection(asyncio.Protocol):
         while end - position >= frames.HEAD_BYTES:
             high, low, kind, flags, stream_id = read(data, position)
             length = high << 16 | low
-            if length > _FRAME_BYTES_MAX:
+            if length > FRAME_BYTES_MAX:
                 raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a frame larger than announced")
             begin = position + frames.HEAD_BYTES
             if end - begin < length:
                 break
             position = begin + length
             payload = data[begin:position]
+            if flags == frames.END_HEADERS and kind == frames.HEADERS:
+                taken = self._whole_call(stream_id, payload, data, position)
+                if taken:
+                    position = taken
+                    continue
             if self._block is not None or kind == frames.CONTINUATION:
                 self._on_continuation(kind, flags, stream_id & frames.STREAM_ID_MAX, payload)
                 continue
@@ -159,9 +158,36 @@ class Connection(asyncio.Protocol):
 
     # -- frames of calls
 
+    def _whole_call(self, stream_id: int, block: bytes, data: bytes, position: int) -> int:
+        """Take a unary call whose headers are known and whose only message follows at once.
+
+        Gives the position after it, or 0 to let the long way decide. Nearly every call is like this.
+        """
+        head = self._heads.get(block)
+        if head is None or head.unary is None or self._block is not None:
+            return 0
+        begin = position + frames.HEAD_BYTES + PREFIX_BYTES
+        end = whole_message(data, position, stream_id, self._outbox.message_bytes_max)
+        is_next = stream_id > self._seen_id and stream_id & 1 and not self._going_away
+        if not end or not is_next or len(self._calls) >= CALLS_MAX:
+            return 0
+        self._last_id = self._seen_id = stream_id
+        self._control_frames -= _CONTROL_FRAMES_A_CALL
+        call = self._calls[stream_id] = Call(self._outbox, stream_id, head, self._since)
+        call.window = self._window_of_calls
+        call.remote_done = True
+        self._widen(end - position - frames.HEAD_BYTES)
+        try:
+            head.unary(call, data[begin:end])
+        except RequestError as error:
+            call.refuse(error)
+        except Exception as fault:  # noqa: BLE001 - one call must not end the connection
+            self._refuse_fault(call, fault)
+        return end
+
     def _on_headers(self, flags: int, stream_id: int, payload: bytes) -> None:
         if flags & (frames.PADDED | frames.PRIORITISED):
-            payload = _unpadded(payload, flags)
+            payload = unpadded(payload, flags)
         if not flags & frames.END_HEADERS:
             self._block = (stream_id, flags, bytearray(payload))
             return
@@ -189,7 +215,7 @@ class Connection(asyncio.Protocol):
         if head is None:
             head = self._read(block)
         self._seen_id = stream_id
-        if self._going_away or len(self._calls) >= _CALLS_MAX:
+        if self._going_away or len(self._calls) >= CALLS_MAX:
             self._transport.write(frames.reset(stream_id, frames.REFUSED_STREAM))
             return
         self._last_id = stream_id
@@ -233,12 +259,9 @@ class Connection(asyncio.Protocol):
 
     def _on_data(self, flags: int, stream_id: int, payload: bytes) -> None:
         size = len(payload)
-        self._unacknowledged += size
-        if self._unacknowledged > _CONNECTION_WINDOW_BYTES // 2:
-            self._transport.write(frames.window_update(0, self._unacknowledged))
-            self._unacknowledged = 0
+        self._widen(size)
         if flags & frames.PADDED:
-            payload = _unpadded(payload, flags & frames.PADDED)
+            payload = unpadded(payload, flags & frames.PADDED)
         call = self._calls.get(stream_id)
         if call is None or call.over:
             if stream_id > self._seen_id or not stream_id:
@@ -261,12 +284,19 @@ class Connection(asyncio.Protocol):
             self._take(call, messages)
         self._acknowledge(call, size)
 
+    def _widen(self, size: int) -> None:
+        """Give the connection's window back what was received; messages have bounds of their own."""
+        self._unacknowledged += size
+        if self._unacknowledged > CONNECTION_WINDOW_BYTES // 2:
+            self._transport.write(frames.window_update(0, self._unacknowledged))
+            self._unacknowledged = 0
+
     def _acknowledge(self, call: Call, size: int) -> None:
         """Widen the window of a streaming call by what it has used; a unary one fits in at once."""
         if call.id not in self._receivers or call.remote_done:
             return
         call.unacknowledged += size
-        if call.unacknowledged > _WINDOW_SLACK_BYTES // 2:
+        if call.unacknowledged > WINDOW_SLACK_BYTES // 2:
             self._transport.write(frames.window_update(call.id, call.unacknowledged))
             call.unacknowledged = 0
 
@@ -302,8 +332,11 @@ class Connection(asyncio.Protocol):
         except RequestError as error:
             call.refuse(error)
         except Exception as fault:  # noqa: BLE001 - one call must not end the connection
-            log("request_fault", "error", error=f"{type(fault).__name__}: {fault}")
-            call.refuse(Malformed("a fault of the server; its log says more"))
+            self._refuse_fault(call, fault)
+
+    def _refuse_fault(self, call: Call, fault: Exception) -> None:
+        log("request_fault", "error", error=f"{type(fault).__name__}: {fault}")
+        call.refuse(Malformed("a fault of the server; its log says more"))
 
     def _on_reset(self, _flags: int, stream_id: int, payload: bytes) -> None:
         if len(payload) != 4:
@@ -316,8 +349,6 @@ class Connection(asyncio.Protocol):
             # Opening calls only to reset them is how "rapid reset" makes servers work for nothing.
             self._control_frames += 2 * _CONTROL_FRAMES_A_CALL
             self._drop(call)
-
-    # -- frames of the connection
 
     def _on_settings(self, flags: int, stream_id: int, payload: bytes) -> None:
         self._count_control()
@@ -466,17 +497,3 @@ class Connection(asyncio.Protocol):
         for call in list(self._calls.values()):
             self._drop(call)
         self._transport.close()
-
-
-def _unpadded(payload: bytes, flags: int) -> bytes:
-    """Take padding and priority off a payload."""
-    begin, end = 0, len(payload)
-    if flags & frames.PADDED:
-        if not payload:
-            raise ConnectionFault(frames.FRAME_SIZE_ERROR, "a padded frame without its length")
-        begin, end = 1, end - payload[0]
-    if flags & frames.PRIORITISED:
-        begin += 5
-    if begin > end:
-        raise ConnectionFault(frames.PROTOCOL_ERROR, "padding longer than its frame")
-    return payload[begin:end]

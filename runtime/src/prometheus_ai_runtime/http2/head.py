@@ -38,6 +38,8 @@ def read_head(headers: Headers, methods: Methods) -> CallHead:
         _fill(head, values, methods)
     except RequestError as error:
         head.refusal = error
+    else:
+        head.unary = None if head.method is None else head.method.unary
     return head
 
 

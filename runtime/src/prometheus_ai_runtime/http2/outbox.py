@@ -1,6 +1,7 @@
 """What leaves on one connection: answers as frames, within the client's windows."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable
 from time import perf_counter
 from typing import cast
@@ -11,9 +12,11 @@ from prometheus_ai_runtime.http2.frames import ConnectionFault
 from prometheus_ai_runtime.http2.lobby import Lobby
 from prometheus_ai_runtime.http2.status import OPENING
 
-_OPENING_LENGTH = len(OPENING)
 _CLOSING_FLAGS = frames.END_HEADERS | frames.END_STREAM
-_head = frames.head
+# Frame heads but for the stream id, and where it varies, the length.
+_OPENING_HEAD = frames.head(frames.HEADERS, frames.END_HEADERS, 0, len(OPENING))[:5]
+_DATA_HEAD = bytes((frames.DATA, 0))
+_CLOSING_HEAD = bytes((frames.HEADERS, _CLOSING_FLAGS))
 
 
 class Outbox:
@@ -37,17 +40,24 @@ class Outbox:
             return
         self.window -= size
         call.window -= size
-        stream_id = call.id
+        stream_id = call.id.to_bytes(4)
         self.transport.write(
-            b"%b%b%b\0%b%b%b%b"
-            % (
-                _head(frames.HEADERS, frames.END_HEADERS, stream_id, _OPENING_LENGTH),
-                OPENING,
-                _head(frames.DATA, 0, stream_id, size),
-                len(message).to_bytes(4),
-                message,
-                _head(frames.HEADERS, _CLOSING_FLAGS, stream_id, len(trailers)),
-                trailers,
+            b"".join(
+                (
+                    _OPENING_HEAD,
+                    stream_id,
+                    OPENING,
+                    size.to_bytes(3),
+                    _DATA_HEAD,
+                    stream_id,
+                    b"\0",
+                    len(message).to_bytes(4),
+                    message,
+                    len(trailers).to_bytes(3),
+                    _CLOSING_HEAD,
+                    stream_id,
+                    trailers,
+                )
             )
         )
         call.end()
@@ -58,6 +68,8 @@ class Outbox:
         if not call.opened:
             call.opened = True
             self.transport.write(frames.frame(frames.HEADERS, frames.END_HEADERS, call.id, OPENING))
+        if call.outgoing is None:
+            call.outgoing = deque()
         whole = b"\0" + len(message).to_bytes(4) + message
         call.outgoing.append((memoryview(whole), False))
         self._flush(call)
@@ -65,6 +77,8 @@ class Outbox:
     def send_closing(self, call: Call, trailers: bytes) -> None:
         """Send the trailers after what waits before them."""
         call.end()
+        if call.outgoing is None:
+            call.outgoing = deque()
         block = trailers if call.opened else OPENING + trailers
         call.outgoing.append((memoryview(block), True))
         self._flush(call)
@@ -104,6 +118,6 @@ class Outbox:
                 outgoing[0] = (data[len(piece) :], False)
         call.blocked_since = 0.0
         if call.on_room:
-            waiting, call.on_room = call.on_room, []
+            waiting, call.on_room = call.on_room, None
             for has_room in waiting:
                 has_room()
