@@ -1,16 +1,19 @@
 """A whole control plane on a fake clock, a fake target and a fake gateway."""
 
+import random
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from prometheus_ai.control.begin import begin
 from prometheus_ai.control.control_plane import ControlPlane
 from prometheus_ai.control.deploy import Deployed
 from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
+from prometheus_ai.control.rollouts.tick import Judge
 from prometheus_ai.domain.spec import ModelSpec, Spec
 from prometheus_ai.testing.fake_artefact_store import FakeArtefactStore
 from prometheus_ai.testing.fake_clock import FakeClock
@@ -39,7 +42,7 @@ class Line:
         self.clock = FakeClock()
         self.target = FakeTarget()
         self.store = MemoryStore()
-        self.gateway = FakeGateway()
+        self.gateway = FakeGateway(self.clock)
         self.artefacts = FakeArtefactStore(root)
         self.restart()
 
@@ -99,3 +102,48 @@ class Line:
 @pytest.fixture
 def line(tmp_path: Path) -> Line:
     return Line(tmp_path)
+
+
+class Judged(Line):
+    """A line whose rollouts are judged, under steady traffic split by the weights in force."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.errors: dict[str, float] = {}
+        """Share of failed requests by version."""
+        self.latency_s: dict[str, float] = {}
+        self._chance = random.Random(5)
+
+    def restart(self) -> None:
+        """Lose memory, rollouts included, and take them up again."""
+        super().restart()
+        begin(self.plane)
+        self.judge = Judge(plane=self.plane)
+
+    def flow(self, seconds: float, per_s: int = 40, step_s: float = 0.5) -> None:
+        """Let time pass under traffic, with a pass and a judgement at each step."""
+        passed = 0.0
+        while passed < seconds:
+            self._serve(int(per_s * step_s))
+            self.clock.advance(step_s)
+            passed += step_s
+            reconcile_once(self.plane)
+            self.judge.tick()
+
+    def _serve(self, requests: int) -> None:
+        weights = dict(self.gateway.weights("digits"))
+        for version in self._chance.choices(list(weights), list(weights.values()), k=requests):
+            failed = self._chance.random() < self.errors.get(version, 0.0)
+            spread = self._chance.lognormvariate(0, 0.3)
+            self.gateway.count(
+                "digits",
+                version,
+                requests=1,
+                errors=int(failed),
+                latency_s=self.latency_s.get(version, 0.01) * spread,
+            )
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Judged:
+    return Judged(tmp_path)

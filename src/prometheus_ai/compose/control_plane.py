@@ -20,7 +20,7 @@ from prometheus_ai.compose.gateway import gateway_client
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.control.begin import begin, first_token
 from prometheus_ai.control.control_plane import ControlPlane
-from prometheus_ai.control.loop.loops import Loops
+from prometheus_ai.control.loops import Loops
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.errors import Corrupted
 

@@ -5,6 +5,7 @@ from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.look import sight
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
+from prometheus_ai.control.rollouts.begin import resume_all
 from prometheus_ai.domain.event import Kind, Role
 from prometheus_ai.domain.replica import ReplicaPhase
 
@@ -13,6 +14,7 @@ ACTOR = "control-plane"
 
 def begin(plane: Plane) -> None:
     """Record the start, and adopt the replicas that went on without a control plane."""
+    resume_all(plane)
     seen = sight(plane)
     with plane.store.write() as tx:
         note(

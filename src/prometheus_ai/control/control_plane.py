@@ -7,6 +7,7 @@ from prometheus_ai.control import access, collect, delete, deploy, scale, shift
 from prometheus_ai.control.intake import spec_files, uploads
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
+from prometheus_ai.control.rollouts.command import Commanded, command
 from prometheus_ai.control.show import audit_log, events, logs, status, why
 from prometheus_ai.control.show.views import (
     BackendDetail,
@@ -57,6 +58,10 @@ class ControlPlane:
     def rollback(self, name: str, version: str | None, asker: Asker) -> shift.Shifted:
         """Return all traffic to the stable, previous or a named release."""
         return shift.rollback(self.plane, name, version, asker)
+
+    def rollout_command(self, name: str, word: str, asker: Asker) -> Commanded:
+        """Pause, resume, skip a step of, promote, roll back or abort the rollout under way."""
+        return command(self.plane, name, word, asker)
 
     def scale(self, name: str, replicas: int, version: str | None, asker: Asker) -> scale.Scaled:
         """Set replica counts."""

@@ -10,6 +10,7 @@ from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
+from prometheus_ai.control.rollouts.begin import resume, start
 from prometheus_ai.domain.errors import Conflict, Unsupported
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import (
@@ -56,6 +57,7 @@ def deploy(plane: Plane, request: DeployRequest, asker: Asker) -> Deployed:
     with plane.lock, plane.store.write() as tx:
         deployed = _store(plane, tx, request, inputs, asker)
     if deployed.changed:
+        resume(plane, spec.name)
         plane.wake.set()
         act_on(plane, spec.name)
     return deployed
@@ -64,7 +66,7 @@ def deploy(plane: Plane, request: DeployRequest, asker: Asker) -> Deployed:
 def release_digest(spec: Spec, inputs: Inputs) -> str:
     """Return ``sha256:<hex>`` over canonical JSON (RFC 8785) of spec and inputs; the version is a name, not content."""
     content = {
-        "spec": spec.model_dump(mode="json", exclude={"version", "route"}),
+        "spec": spec.model_dump(mode="json", exclude={"version", "route", "rollout"}),
         "inputs": asdict(inputs),
     }
     return "sha256:" + hashlib.sha256(rfc8785.dumps(content)).hexdigest()
@@ -84,7 +86,10 @@ def _store(
     else:
         is_new = changed = True
         version = _add(plane, tx, request, inputs, digest, asker).version
-    weights = _weights(backend, version, request)
+    if _rolls_out(backend, version, request) and changed:
+        weights = start(plane, tx, backend, version, spec, asker)
+    else:
+        weights = _weights(backend, version, request)
     is_newest = same is None or same.number == len(history)
     keeps_route = not is_new and is_newest and request.weight is None and not changed
     if weights != backend.wanted and not keeps_route:
@@ -104,6 +109,16 @@ def _store(
         changed = True
     return Deployed(
         backend=spec.name, version=version, digest=digest, is_new=is_new, changed=changed
+    )
+
+
+def _rolls_out(backend: Backend, version: str, request: DeployRequest) -> bool:
+    """Whether the release takes over by a judged rollout: the spec asks for one, and nobody set a weight."""
+    return (
+        request.spec.rollout is not None
+        and request.weight is None
+        and backend.stable is not None
+        and backend.stable != version
     )
 
 

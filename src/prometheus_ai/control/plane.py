@@ -90,6 +90,8 @@ class Plane:
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Taken around every decision, so that decisions never interleave."""
     wake: threading.Event = field(default_factory=threading.Event)
+    rollouts: dict[str, object] = field(default_factory=dict)
+    """The newest rollout of each backend, ended or not; see ``rollout_memory``. Guarded by the plane's lock."""
     routing: Routing = field(default_factory=Routing)
     work: Work = field(default_factory=Work)
     last_pass_s: float = 0.0

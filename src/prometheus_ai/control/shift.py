@@ -7,9 +7,12 @@ from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
+from prometheus_ai.control.rollout_memory import active
+from prometheus_ai.control.rollouts.command import command
 from prometheus_ai.domain.errors import Conflict, InvalidInput, NotFound
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import Backend, Release, ReleasePhase, ReleaseState
+from prometheus_ai.domain.rollout import Command
 from prometheus_ai.domain.route import WEIGHT_SUM, Weights, weights_from_percent
 from prometheus_ai.ports.state_store import Reading
 
@@ -39,16 +42,23 @@ def route(plane: Plane, name: str, percent: Mapping[str, float], asker: Asker) -
         Conflict: a version failed, or the backend is being deleted.
     """
     weights = weights_from_percent(percent)
+    _refuse_during_rollout(plane, name)
     return _shift(plane, name, lambda _tx, _backend: weights, asker, "route")
 
 
 def promote(plane: Plane, name: str, version: str | None, asker: Asker) -> Shifted:
     """Give all traffic to a version: by default the newest release that is not the stable one.
 
+    A rollout under way goes straight to its last step; it waits for the replicas that this needs.
+
     Raises:
         NotFound: the backend or version does not exist.
         Conflict: there is nothing to promote.
     """
+    held = active(plane, name)
+    if held is not None and version in {None, held.state.candidate}:
+        return _commanded(plane, name, Command.PROMOTE, asker)
+    _refuse_during_rollout(plane, name)
 
     def weights(tx: Reading, backend: Backend) -> Weights:
         return ((version or _candidate(tx, backend), WEIGHT_SUM),)
@@ -63,11 +73,31 @@ def rollback(plane: Plane, name: str, version: str | None, asker: Asker) -> Shif
         NotFound: the backend or version does not exist.
         Conflict: there is nothing to roll back to.
     """
+    held = active(plane, name)
+    if held is not None and version in {None, held.state.stable}:
+        return _commanded(plane, name, Command.ROLLBACK, asker)
+    _refuse_during_rollout(plane, name)
 
     def weights(_tx: Reading, backend: Backend) -> Weights:
         return ((version or _rollback_target(backend), WEIGHT_SUM),)
 
     return _shift(plane, name, weights, asker, "rollback")
+
+
+def _commanded(plane: Plane, name: str, word: Command, asker: Asker) -> Shifted:
+    started = plane.clock.monotonic()
+    command(plane, name, word.value, asker)
+    return _shifted(plane, name, started)
+
+
+def _refuse_during_rollout(plane: Plane, name: str) -> None:
+    """A rollout owns the weights while it is under way: nobody fights it."""
+    held = active(plane, name)
+    if held is not None:
+        raise Conflict(
+            f"the rollout of {name}/{held.state.candidate} is under way and owns the weights",
+            hint=f"end it first: pai rollback {name}, pai promote {name} or pai rollout abort {name}",
+        )
 
 
 def _rollback_target(backend: Backend) -> str:
@@ -119,14 +149,18 @@ def _shift(plane: Plane, name: str, choose: _Choose, asker: Asker, verb: str) ->
                     ),
                 )
         act_on(plane, name)
+    return _shifted(plane, name, started)
+
+
+def _shifted(plane: Plane, name: str, started: float) -> Shifted:
     took_ms = (plane.clock.monotonic() - started) * 1000
     with plane.store.read() as reading:
         backend = _existing(reading, name)
         waits_for = _waits_for(plane, backend, reading.release_states(name))
     return Shifted(
         backend=name,
-        weights=dict(ordered),
-        is_in_force=backend.in_force == ordered,
+        weights=dict(backend.wanted),
+        is_in_force=backend.in_force == backend.wanted,
         waits_for=waits_for,
         took_ms=round(took_ms, 3),
     )

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from prometheus_ai.domain.policy import RolloutSpec
+
 BACKEND_NAME = r"^[a-z]([a-z0-9-]{0,46}[a-z0-9])?$"
 VERSION_NAME = r"^[a-z0-9]([a-z0-9._-]{0,30}[a-z0-9])?$"
 RESERVED_NAMES = frozenset(
@@ -278,6 +280,10 @@ class Spec(_Frozen):
         description="Where to run: `local`, or a target added later.",
     )
     route: RouteSpec = RouteSpec()
+    rollout: RolloutSpec | None = Field(
+        default=None,
+        description="How a new release takes over by evidence; without it `route.weight` says its share.",
+    )
     labels: Annotated[dict[str, str], Field(max_length=64)] = Field(
         default_factory=dict,
         description="Free key-value labels, kept with the release and its events.",

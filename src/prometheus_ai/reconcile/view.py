@@ -40,6 +40,8 @@ class BackendView:
     """Targets that could not be observed; nothing is concluded from their silence."""
     launching: frozenset[str] = frozenset()
     """Replicas whose start is under way in this process."""
+    needed: frozenset[str] = frozenset()
+    """Versions that a rollout under way needs, with or without traffic."""
 
     def ready_count(self, release: ReleaseView) -> int:
         """Return how many replicas of a release may take traffic now."""
@@ -54,7 +56,9 @@ class BackendView:
 
     def routed_versions(self) -> frozenset[str]:
         """Return the versions that have traffic, wanted or in force."""
-        return versions_of(self.backend.wanted) | versions_of(self.backend.in_force)
+        return (
+            versions_of(self.backend.wanted) | versions_of(self.backend.in_force) | self.needed
+        )
 
 
 def versions_of(weights: Weights) -> frozenset[str]:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from prometheus_ai.control.plane import Plane, Sight
+from prometheus_ai.control.rollout_memory import protected
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.release import Backend, Release, ReleasePhase, ReleaseState
 from prometheus_ai.domain.replica import Exit, Observed, ReplicaPhase, ReplicaRecord
@@ -63,11 +64,12 @@ def views(
         launching = frozenset(plane.work.launching)
     result = []
     for backend in backends:
+        needed = protected(plane.rollouts, backend.name)
         known = {release.version: release for release in releases.get(backend.name, [])}
         living = [
             (known[state.version], state)
             for state in states.get(backend.name, [])
-            if state.version in known and _matters(backend, state, records)
+            if state.version in known and _matters(backend, state, records, needed)
         ]
         living.sort(key=lambda pair: pair[0].number)
         view = BackendView(
@@ -84,6 +86,7 @@ def views(
             observed=seen.observed,
             unreachable=frozenset(seen.unreachable),
             launching=launching,
+            needed=needed,
         )
         result.append((view, {release.version: release.spec for release, _ in living}))
     return result
@@ -111,13 +114,15 @@ def _matters(
     backend: Backend,
     state: ReleaseState,
     records: dict[tuple[str, str], tuple[ReplicaRecord, ...]],
+    needed: frozenset[str],
 ) -> bool:
     """Whether a release can still need anything: most of a long history does not."""
     if state.phase not in {ReleasePhase.RETIRED, ReleasePhase.FAILED}:
         return True
     if (backend.name, state.version) in records:
         return True
-    return state.version in versions_of(backend.wanted) | versions_of(backend.in_force)
+    routed = versions_of(backend.wanted) | versions_of(backend.in_force)
+    return state.version in routed | needed
 
 
 def _by_backend(items: list[_Owned]) -> dict[str, list[_Owned]]:

@@ -9,17 +9,20 @@ import structlog
 from prometheus_ai.control.loop.measure import Meter
 from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.rollouts.tick import Judge
 from prometheus_ai.domain.errors import PlatformError
 
 log = structlog.get_logger()
 
+JUDGE_S = 0.5
+"""Pause between two looks at rollouts under way: a tripwire acts within two seconds."""
 FAILURE_PAUSE_S = 1.0
 FAILURE_PAUSE_S_MAX = 30.0
 
 
 @dataclass(kw_only=True)
 class Loops:
-    """Runs the reconcile and measure loops until stopped."""
+    """Runs the reconcile, measure and judge loops until stopped."""
 
     plane: Plane
     reconcile_s: float
@@ -30,14 +33,18 @@ class Loops:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self) -> None:
-        """Start both loops."""
-        for name, body in (("reconcile", self._reconcile), ("measure", self._measure)):
+        """Start the loops."""
+        for name, body in (
+            ("reconcile", self._reconcile),
+            ("measure", self._measure),
+            ("judge", self._judge),
+        ):
             thread = threading.Thread(target=body, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def stop(self, timeout_s: float = 10.0) -> None:
-        """Ask both loops to end, and wait for them."""
+        """Ask the loops to end, and wait for them."""
         self._stopping.set()
         self.plane.wake.set()
         for thread in self._threads:
@@ -71,6 +78,18 @@ class Loops:
             except Exception as error:  # noqa: BLE001 — as above
                 failures += 1
                 _report("measure_failed", error, failures)
+
+    def _judge(self) -> None:
+        judge = Judge(plane=self.plane)
+        failures = 0
+        while not self._stopping.wait(JUDGE_S):
+            try:
+                judge.tick()
+                failures = 0
+            except Exception as error:  # noqa: BLE001 — as above
+                failures += 1
+                _report("judge_failed", error, failures)
+                self._stopping.wait(FAILURE_PAUSE_S)
 
 
 def _report(event: str, error: Exception, failures: int) -> None:

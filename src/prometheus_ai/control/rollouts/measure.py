@@ -1,0 +1,80 @@
+"""From the gateway's counters to what candidate and baseline did side by side."""
+
+from datetime import datetime, timedelta
+
+from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.rollout_memory import Held
+from prometheus_ai.domain.evidence import Arm, Interval
+from prometheus_ai.domain.policy import RolloutSpec
+from prometheus_ai.domain.window import CounterSnapshot, Window
+from prometheus_ai.ports.state_store import Reading
+from prometheus_ai.telemetry import merge_windows, windows_between
+
+HISTORY = timedelta(hours=1)
+
+
+def history(reading: Reading, backend: str, version: str, now: datetime) -> Arm:
+    """Return what a release did in the hour before."""
+    found = merge_windows(
+        window for window in reading.windows(now - HISTORY, backend) if window.version == version
+    )
+    return _arm(found[0]) if found else Arm()
+
+
+def interval(
+    plane: Plane,
+    backend: str,
+    held: Held,
+    span: tuple[CounterSnapshot, CounterSnapshot],
+    policy: RolloutSpec,
+) -> Interval:
+    """Return what both releases did between two readings."""
+    before, after = span
+    windows = {
+        window.version: window
+        for window in windows_between(before, after)
+        if window.backend == backend
+    }
+    state = held.state
+    return Interval(
+        start=before.at,
+        end=max(after.at, before.at),
+        candidate=_arm(windows.get(state.candidate)),
+        baseline=_arm(windows.get(state.stable or "")),
+        weight=state.weight / 100,
+        crashes=_crashes(plane, backend, state.candidate, before.at),
+        unfit=_unfit(held, policy, before.at),
+    )
+
+
+def _arm(window: Window | None) -> Arm:
+    if window is None:
+        return Arm()
+    return Arm(
+        requests=window.requests,
+        errors=window.errors,
+        client_errors=window.client_errors,
+        rejected=window.rejected,
+        latency_s=window.latency_s,
+    )
+
+
+def _crashes(plane: Plane, backend: str, version: str, since: datetime) -> int:
+    with plane.store.read() as reading:
+        ended = reading.ended_replicas(since, backend)
+    return sum(
+        1
+        for record in ended
+        if record.version == version and record.exit is not None and record.exit.is_failure
+    )
+
+
+def _unfit(held: Held, policy: RolloutSpec, start: datetime) -> str:
+    given_at = held.state.given_at
+    if given_at is None:
+        return "the step has no traffic yet"
+    if start < given_at:
+        return "the weights changed"
+    if start < given_at + timedelta(seconds=policy.gates.warm_up_s):
+        return "warm-up"
+    return ""

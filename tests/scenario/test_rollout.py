@@ -1,0 +1,149 @@
+"""Judged rollouts from deploy to verdict, on a fake clock under simulated traffic."""
+
+from typing import Any
+
+import pytest
+
+from prometheus_ai.domain.errors import Conflict, Refused
+from prometheus_ai.domain.replica import ExitCause
+from prometheus_ai.testing.fake_driver import Behaviour
+from tests.scenario.conftest import ASKER, Judged
+
+ROLLOUT: dict[str, Any] = {
+    "step_s": 5,
+    "step_requests": 20,
+    "bake_s": 30,
+    "gates": {"warm_up_s": 1},
+}
+
+
+def kinds(line: Judged) -> list[str]:
+    return [event.kind for event in line.control.recent_events("digits", count=500)]
+
+
+def start(line: Judged, **rollout: Any) -> None:
+    line.deploy(b"one")
+    line.run()
+    line.flow(60)
+    line.deploy(b"two", rollout=ROLLOUT | rollout)
+
+
+def test_a_good_release_takes_over_step_by_step(judged: Judged) -> None:
+    start(judged)
+    seen = []
+    for _ in range(4000):
+        judged.flow(0.5)
+        share = judged.weights().get("v2", 0.0)
+        if not seen or seen[-1] != share:
+            seen.append(share)
+        if kinds(judged)[-1] == "rollout:ended":
+            break
+    assert seen == sorted(seen)
+    assert [share for share in seen if share] == [5.0, 10.0, 25.0, 50.0, 100.0]
+    assert judged.control.backend("digits").summary.stable == "v2"
+    stepped = [e for e in judged.control.recent_events(count=500) if e.kind == "rollout:stepped"]
+    assert all(event.after["evidence"] for event in stepped[1:])
+
+
+def test_a_release_that_fails_every_request_is_rolled_back_within_two_seconds(
+    judged: Judged,
+) -> None:
+    judged.errors["v2"] = 1.0
+    start(judged)
+    while judged.weights().get("v2", 0.0) == 0.0:
+        judged.flow(0.5)
+    given = judged.clock.monotonic()
+    while "rollout:rolled_back" not in kinds(judged):
+        judged.flow(0.5, per_s=400)
+        assert judged.clock.monotonic() - given < 60
+    assert judged.clock.monotonic() - given <= 2.0
+    assert judged.weights() == {"v1": 100.0}
+
+
+def test_a_slow_release_is_rolled_back_by_evidence(judged: Judged) -> None:
+    judged.latency_s["v2"] = 0.05
+    start(judged)
+    for _ in range(600):
+        judged.flow(0.5)
+        if "rollout:rolled_back" in kinds(judged):
+            break
+    event = next(
+        e for e in judged.control.recent_events(count=500) if e.kind == "rollout:rolled_back"
+    )
+    assert "latency" in str(event.after["evidence"])
+    assert judged.weights() == {"v1": 100.0}
+
+
+def test_a_crash_loop_of_the_candidate_rolls_back(judged: Judged) -> None:
+    judged.target.behaviours["digits/v2"] = Behaviour(
+        ready_after_s=0.2, exit_after_s=3.0, exit_cause=ExitCause.CRASH
+    )
+    start(judged)
+    judged.flow(120)
+    assert "rollout:rolled_back" in kinds(judged)
+    assert judged.weights() == {"v1": 100.0}
+
+
+def test_commands_pause_resume_and_promote(judged: Judged) -> None:
+    start(judged)
+    judged.flow(3)
+    judged.control.rollout_command("digits", "pause", ASKER)
+    paused = judged.weights()
+    judged.flow(120)
+    assert judged.weights() == paused
+    judged.control.rollout_command("digits", "resume", ASKER)
+    judged.control.promote("digits", None, ASKER)
+    judged.flow(3)
+    assert judged.weights() == {"v2": 100.0}
+
+
+def test_a_rollback_by_hand_is_at_once(judged: Judged) -> None:
+    start(judged)
+    judged.flow(5)
+    assert judged.weights()["v2"] == 5.0
+    assert judged.control.rollback("digits", None, ASKER).is_in_force
+    assert judged.weights() == {"v1": 100.0}
+    judged.flow(30)
+    assert judged.weights() == {"v1": 100.0}
+
+
+def test_weights_have_one_owner_during_a_rollout(judged: Judged) -> None:
+    start(judged)
+    judged.flow(5)
+    with pytest.raises(Conflict, match="owns the weights"):
+        judged.control.route("digits", {"v1": 50, "v2": 50}, ASKER)
+
+
+def test_a_rollout_goes_on_after_the_control_plane_died(judged: Judged) -> None:
+    start(judged)
+    judged.flow(8)
+    share = judged.weights()["v2"]
+    judged.restart()
+    judged.flow(1)
+    assert judged.weights()["v2"] >= share
+    for _ in range(4000):
+        judged.flow(0.5)
+        if "rollout:ended" in kinds(judged):
+            break
+    assert judged.weights() == {"v2": 100.0}
+
+
+def test_a_newer_release_supersedes_the_candidate(judged: Judged) -> None:
+    start(judged)
+    judged.flow(5)
+    judged.deploy(b"three", rollout=ROLLOUT)
+    judged.flow(5)
+    weights = judged.weights()
+    assert "v2" not in weights
+    assert weights["v3"] == 5.0
+
+
+def test_a_rollout_that_cannot_fit_is_refused_before_anything_changes(judged: Judged) -> None:
+    judged.deploy(b"one", resources={"memory": "900Gi"})
+    judged.run()
+    with pytest.raises(Refused, match="does not fit"):
+        judged.deploy(
+            b"two", resources={"memory": "900Gi"}, rollout=ROLLOUT | {"without_room": "refuse"}
+        )
+    assert [release.version for release in judged.control.releases("digits")] == ["v1"]
+    assert judged.weights() == {"v1": 100.0}
