@@ -115,7 +115,7 @@ def events() -> str:
     """List every kind of event."""
     assert isinstance(event.Kind, EnumMeta)
     said = said_below(event.Kind)
-    rows = [(f"`{kind.value}`", said[kind.name]) for kind in event.Kind]
+    rows = [(f"`{kind.value}`", said.get(kind.name, "")) for kind in event.Kind]
     return page(
         "Events",
         "Every event carries its time, actor and reason, and the state before and after.\n",
