@@ -16,4 +16,6 @@ def add_routes(router: Router, host: ModelHost, door: Door) -> None:
     infer = InferEndpoint(host)
     router.model("/infer", post=infer)
     router.model("/infer_stream", post=infer.stream)
-    router.named("/predict", post=PredictEndpoint(host))
+    predict = PredictEndpoint(host)
+    router.named("/predict", post=predict)
+    router.model("/predict", post=predict)
