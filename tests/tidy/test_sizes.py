@@ -13,10 +13,6 @@ FOLDER_FILES_MAX = 15
 # Frameworks that pass one argument for each option or header.
 MANY_PARAMETERS = ("src/prometheus_ai/cli/", "src/prometheus_ai/api/")
 
-WIDE = {
-    "prometheus_ai.control.journal.note": "an event has that many parts, each named in the call"
-}
-
 
 def _own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     first, last = function.lineno, function.end_lineno or function.lineno
