@@ -47,6 +47,7 @@ class Batcher:
         self._timer: asyncio.TimerHandle | None = None
         self._jobs: SimpleQueue[list[Work] | None] = SimpleQueue()
         self._thread: Thread | None = None
+        self._queue_rows_max = options.queue_rows_max
         self._wait_s = options.wait_ms_max / 1e3
         self._inline_s_max = 0.0
         self._gather_until = 0.0
@@ -63,7 +64,7 @@ class Batcher:
         if self._call is None:
             self.stats.rejected += 1
             raise Unavailable(f"model `{self.name}` is not loaded")
-        full = lineup.rows + work.rows > self.options.queue_rows_max
+        full = lineup.rows + work.rows > self._queue_rows_max
         if full and (lineup.rows or self.busy_since is not None):
             raise self._overloaded(f"{lineup.rows} rows are queued for `{self.name}`")
         if work.tenant and self.options.tenant_rows_max is not None:

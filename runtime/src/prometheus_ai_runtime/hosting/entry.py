@@ -46,7 +46,11 @@ def enter(
     work.settled = False
     work.window = window
     # A stream has the engine for itself.
-    work.shape_key = ((id(work),),) if window else model.plan.grouping(work.row_shapes)
-    work.cost = model.cost_of(work)
+    plan = model.plan
+    if window is not None:
+        work.shape_key = ((id(work),),)
+    else:
+        work.shape_key = plan.grouping(work.row_shapes) if plan.padded else work.row_shapes
+    work.cost = 1 if model.cost is None else model.cost(work)
     work.throttled_from_us = model.throttling.total_us
     model.batcher.submit(work)

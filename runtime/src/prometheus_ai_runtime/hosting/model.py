@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 from prometheus_ai_runtime.batching.batcher import Batcher
 from prometheus_ai_runtime.batching.costs import COSTS
 from prometheus_ai_runtime.batching.stats import ModelStats
-from prometheus_ai_runtime.batching.work import Work
 from prometheus_ai_runtime.config import ModelConfig
 from prometheus_ai_runtime.errors import Overloaded, RequestError, Unavailable
 from prometheus_ai_runtime.hosting.loading import Loaded
@@ -50,6 +49,7 @@ class HostedModel:
         self.reason = "the model is being loaded"
         self.phases_s: dict[str, float] = {}
         self.loaded: Loaded | None = None
+        self._plan: Plan | None = None
         self.finite_only = non_finite != "allow"
         self.only_streams = False
         self.last_used = 0.0
@@ -58,7 +58,7 @@ class HostedModel:
         self.memo: dict[str, Any] = {}
         """What the protocol fronts keep for as long as this model is hosted."""
         self._non_finite = non_finite
-        self._cost = COSTS[config.batching.cost]
+        self.cost = COSTS[config.batching.cost]
 
     @property
     def ready(self) -> bool:
@@ -73,11 +73,10 @@ class HostedModel:
     @property
     def plan(self) -> Plan:
         """The loaded model's plan; raises Unavailable before there is one."""
-        return self._present().plan
-
-    def cost_of(self, work: Work) -> int:
-        """What one row of this work costs, in the units of the declared cost function."""
-        return 1 if self._cost is None else self._cost(work)
+        plan = self._plan
+        if plan is None:
+            self.refuse()
+        return plan
 
     def refuse(self) -> NoReturn:
         """Raise what a request for this model gets while it does not serve."""
@@ -90,6 +89,7 @@ class HostedModel:
     def open(self, loaded: Loaded) -> None:
         """Start serving a loaded model."""
         self.loaded = loaded
+        self._plan = loaded.plan
         self.only_streams = not loaded.call.predicts
         if self._non_finite == "engine":
             self.finite_only = not loaded.model.missing_is_nan
@@ -119,7 +119,7 @@ class HostedModel:
         self.state = state
         self.reason = reason
         self.batcher.close(f"model `{self.config.label}` is {state}: {reason}")
-        loaded, self.loaded = self.loaded, None
+        loaded, self.loaded, self._plan = self.loaded, None, None
         return loaded
 
     def metadata(self, versions: list[str]) -> dict[str, Any]:

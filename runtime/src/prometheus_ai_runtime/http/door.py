@@ -86,13 +86,15 @@ class Door:
     def handle(self, exchange: Exchange) -> None:
         """Run the handler; every way out of it is an answer."""
         head = exchange.head
+        if head.plain:
+            self._run(exchange)
+            return
         try:
-            if not head.plain:
-                prepare(exchange, self.limits.request_bytes_max)
+            prepare(exchange, self.limits.request_bytes_max)
         except RequestError as error:
             exchange.refuse(error)
-            return
-        self._run(exchange)
+        else:
+            self._run(exchange)
 
     def _hold(self, exchange: Exchange, standby: Standby) -> None:
         def resume() -> None:

@@ -3,7 +3,7 @@
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class Decoded:
     id: str | None = None
     wanted: list[WantedOutput] | None = None
     """None means every output as JSON."""
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, Any] | None = None
 
 
 _NO_PARAMETERS: dict[str, Any] = {}
