@@ -7,10 +7,11 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from prometheus_ai.api.access import Control, Deployer, Viewer
-from prometheus_ai.api.bodies import ReplicasBody, RouteBody, VersionBody
+from prometheus_ai.api.bodies import ReplicasBody, RolloutBody, RouteBody, VersionBody
 from prometheus_ai.api.follow import LoggedLine, NewLines, Streams
 from prometheus_ai.control.control_plane import ControlPlane
 from prometheus_ai.control.requests import Asker
+from prometheus_ai.control.rollouts.command import Commanded
 from prometheus_ai.control.scale import Scaled
 from prometheus_ai.control.shift import Shifted
 from prometheus_ai.control.show.views import BackendDetail, PlatformStatus, ReleaseView, Why
@@ -70,6 +71,12 @@ def promote(name: Name, body: VersionBody, control: Control, token: Deployer) ->
 def rollback(name: Name, body: VersionBody, control: Control, token: Deployer) -> Shifted:
     """Return all traffic to the release before, or a named one."""
     return control.rollback(name, body.version, asker(token, body.reason))
+
+
+@router.post("/backends/{name}/rollout", operation_id="rollout")
+def rollout(name: Name, body: RolloutBody, control: Control, token: Deployer) -> Commanded:
+    """Pause, resume, skip a step of, promote, roll back or abort the rollout under way."""
+    return control.rollout_command(name, body.command, asker(token, body.reason))
 
 
 @router.put("/backends/{name}/replicas", operation_id="scale")

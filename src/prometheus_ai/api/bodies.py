@@ -70,6 +70,20 @@ class RouteBody(_Body):
     reason: Reason = ""
 
 
+class RolloutBody(_Body):
+    """What is asked of the rollout under way."""
+
+    command: Annotated[
+        str,
+        Field(
+            pattern="^(pause|resume|skip|promote|rollback|abort)$",
+            description="`pause`, `resume`, `skip`, `promote`, `rollback` or `abort`.",
+            examples=["pause"],
+        ),
+    ]
+    reason: Reason = ""
+
+
 class VersionBody(_Body):
     """A version; the use case's own choice when left out."""
 

@@ -55,6 +55,10 @@ _PAI: Sections = {
             "prometheus_ai.cli.traffic.rollback:rollback",
             "Return traffic to the release before.",
         ),
+        "rollout": (
+            "prometheus_ai.cli.traffic.rollout:rollout",
+            "Pause, resume, skip or abort a judged rollout.",
+        ),
         "scale": ("prometheus_ai.cli.traffic.scale:scale", "Set the number of replicas."),
         "delete": ("prometheus_ai.cli.traffic.delete:delete", "Delete a backend; its events stay."),
     },

@@ -174,6 +174,10 @@ class Client:
         """Return all traffic to the version before, or to a named one."""
         return self._post(f"{_backend(name)}/rollback", {"version": to, "reason": reason})
 
+    def rollout(self, name: str, command: str, *, reason: str = "") -> Record:
+        """Pause, resume, skip, promote, rollback or abort the rollout under way."""
+        return self._post(f"{_backend(name)}/rollout", {"command": command, "reason": reason})
+
     def scale(
         self, name: str, replicas: int, *, version: str | None = None, reason: str = ""
     ) -> Record:

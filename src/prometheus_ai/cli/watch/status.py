@@ -65,6 +65,20 @@ def _write_all(found: Record) -> None:
     output.write_table(("backend", "state", "traffic", "replicas", *_LATENCY), rows)
 
 
+def _rollout_fields(found: Record) -> dict[str, str]:
+    """Return what is shown of a rollout under way."""
+    rollout = found.rollout
+    if rollout is None:
+        return {}
+    steps = " ".join(f"{step:g}" for step in rollout.steps)
+    paused = ", paused" if rollout.is_paused else ""
+    due = f", decided in about {rollout.decide_in_s:.0f} s" if rollout.decide_in_s else ""
+    return {
+        "rollout": f"{rollout.candidate} {rollout.phase}{paused} at {rollout.weight:g} % of {steps}",
+        "verdict": f"{rollout.verdict or 'none yet'}{due}: {rollout.reason}",
+    }
+
+
 def _write_backend(found: Record) -> None:
     summary = found.summary
     output.write_fields(
@@ -75,6 +89,7 @@ def _write_backend(found: Record) -> None:
             "stable": summary.stable or "-",
             "replicas": f"{summary.replicas_ready} of {summary.replicas_wanted} ready",
             "url": summary.url,
+            **_rollout_fields(found),
         }
     )
     output.write()

@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from prometheus_ai import __version__
 from prometheus_ai.control.loop.look import sight
 from prometheus_ai.control.plane import Plane, Sight
+from prometheus_ai.control.rollout_memory import active
 from prometheus_ai.control.show.views import (
     BackendDetail,
     BackendSummary,
     PlatformStatus,
     ReleaseView,
     ReplicaView,
+    RolloutView,
     TrafficView,
 )
 from prometheus_ai.domain.errors import NotFound
@@ -26,6 +28,7 @@ from prometheus_ai.telemetry import merge_windows, summarize
 
 TRAFFIC_SPAN = timedelta(minutes=5)
 RESTART_SPAN = timedelta(days=1)
+NEWS_SPAN = timedelta(seconds=10)
 
 _Key = tuple[str, str]
 
@@ -83,12 +86,38 @@ def backend_detail(plane: Plane, name: str) -> BackendDetail:
         or release.version in versions_of(backend.wanted)
     ]
     newest = history[-1].version if history else ""
-    is_under_way = newest and facts.states[name, newest].phase in _UNDER_WAY
+    shows_work = newest and _shows_work(facts.states[name, newest], plane.clock.now())
     return BackendDetail(
         summary=_summary(backend, facts),
         releases=tuple(_release(backend, release, facts) for release in living),
         replicas=tuple(_replica(record, facts) for record in facts.records.get(name, [])),
-        progress=plane.work.lines(name, newest)[-20:] if is_under_way else (),
+        rollout=_rollout(plane, name),
+        progress=plane.work.lines(name, newest)[-20:] if shows_work else (),
+    )
+
+
+def _shows_work(state: ReleaseState, now: datetime) -> bool:
+    """Whether the work that led here is still news."""
+    return state.phase in _UNDER_WAY or now - state.phase_since < NEWS_SPAN
+
+
+def _rollout(plane: Plane, name: str) -> RolloutView | None:
+    held = active(plane, name)
+    if held is None:
+        return None
+    state, verdict = held.state, held.verdict
+    return RolloutView(
+        candidate=state.candidate,
+        stable=state.stable,
+        strategy=state.strategy,
+        phase=state.phase.value,
+        steps=tuple(step.percent for step in state.plan.steps),
+        step=state.step,
+        weight=state.weight,
+        is_paused=state.paused_since is not None,
+        verdict=verdict.outcome.value if verdict is not None else "",
+        reason=verdict.reason if verdict is not None else state.reason,
+        decide_in_s=verdict.decide_in_s if verdict is not None else None,
     )
 
 

@@ -63,6 +63,28 @@ class ReleaseView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RolloutView:
+    """How a candidate is taking over, and what the evidence says."""
+
+    candidate: str
+    stable: str | None
+    strategy: str
+    phase: str
+    steps: tuple[float, ...]
+    """Percent of traffic at each step."""
+    step: int
+    weight: float
+    """Percent of traffic that the candidate has now."""
+    is_paused: bool
+    verdict: str
+    """``pass``, ``fail``, ``insufficient``, or empty before the first judgement."""
+    reason: str
+    """Why it stands where it stands: the numbers behind the verdict."""
+    decide_in_s: float | None
+    """Expected time until the verdict at the present traffic; None when it will not come."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BackendSummary:
     """One backend on one line."""
 
@@ -107,6 +129,8 @@ class BackendDetail:
     summary: BackendSummary
     releases: tuple[ReleaseView, ...]
     replicas: tuple[ReplicaView, ...]
+    rollout: RolloutView | None = None
+    """The rollout under way."""
     progress: tuple[str, ...] = ()
     """The newest lines of work under way for its newest release."""
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from prometheus_ai.control.loop.look import sight, views
 from prometheus_ai.control.loop.publish import in_words
 from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.rollout_memory import Held, active
 from prometheus_ai.control.show.events import recent_events
 from prometheus_ai.control.show.status import age, existing
 from prometheus_ai.control.show.views import Difference, Why
@@ -35,6 +36,8 @@ def why(plane: Plane, name: str) -> Why:
         *_release_differences(states, history, now),
         *_gateway_differences(plane),
     ]
+    rollout = active(plane, name)
+    under_way = _under_way(rollout) if rollout is not None else ()
     return Why(
         backend=name,
         wanted=(
@@ -50,12 +53,25 @@ def why(plane: Plane, name: str) -> Why:
             *(_running(view, release) for release in view.releases if release.records),
         ),
         differences=tuple(differences),
-        next=_next(view, now) or _nothing(differences),
+        next=(*_next(view, now), *under_way) or _nothing(differences),
         recent=tuple(
             f"{event.at} {event.kind} {event.version or ''} {event.reason}"
             for event in recent_events(plane, name, RECENT_EVENTS)
         ),
     )
+
+
+def _under_way(held: Held) -> tuple[str, ...]:
+    state, verdict = held.state, held.verdict
+    lines = [
+        f"rollout of {state.candidate}: {state.phase.value} at {state.weight:g} %; {state.reason}"
+    ]
+    if verdict is not None:
+        when = (
+            "" if verdict.decide_in_s is None else f"; decided in about {verdict.decide_in_s:.0f} s"
+        )
+        lines.append(f"verdict {verdict.outcome.value}: {verdict.reason}{when}")
+    return tuple(lines)
 
 
 def _nothing(differences: list[Difference]) -> tuple[str, ...]:
