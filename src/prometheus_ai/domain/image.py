@@ -1,4 +1,8 @@
-"""Images: what they are labelled with, and what is known of them."""
+"""Images: what they are labelled with, how one is to be made, and what is known of one that was."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
 LABEL_HOME = "ai.prometheus.home"
 """The installation that made it."""
@@ -25,3 +29,113 @@ CONFIG_FILE = "/opt/pai/config.json"
 USER_ID = 10001
 """The user that model servers run as in containers: it owns nothing."""
 HTTP_PORT = 8080
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseImage:
+    """What an image is built on."""
+
+    reference: str
+    """As it is written behind FROM: with its digest where the engine can look that up."""
+    digest: str
+    """Digest at its image registry, or of the image itself when it came from none."""
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """One stage of a build, and why it is there."""
+
+    name: str
+    does: str
+    packages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildPlan:
+    """Everything that decides an image. Equal plans give images of equal content."""
+
+    tag: str
+    dockerfile: str
+    files: Mapping[str, str]
+    """Small files of the build context, by path: locks, configuration, ignore list."""
+    stages: tuple[Stage, ...]
+    labels: Mapping[str, str]
+    base: BaseImage
+    weights: str
+    """``layer`` or ``mount``."""
+    digest: str
+    """``sha256:<hex>`` over all of it and over the digests of the larger inputs."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know: what was decided and why, and what is not reproducible."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildStep:
+    """One step of a build as it went."""
+
+    name: str
+    took_s: float
+    is_cached: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageLayer:
+    """One layer of an image."""
+
+    digest: str
+    size_bytes: int
+    made_by: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildRecord:
+    """How a build went."""
+
+    image: str
+    """The image's id."""
+    tag: str
+    plan: str
+    """Digest of the plan."""
+    took_s: float
+    steps: tuple[BuildStep, ...] = ()
+    layers: tuple[ImageLayer, ...] = ()
+    size_bytes: int = 0
+    saved_s: float = 0.0
+    """How much longer the same steps took when they were last built without cache."""
+    at: datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileEntry:
+    """One file of an image's layer."""
+
+    path: str
+    size_bytes: int
+    mode: int = 0o644
+    user_id: int = 0
+    is_removed: bool = False
+    """A whiteout: the layer hides what is below."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerFacts:
+    """What one layer holds."""
+
+    layer: ImageLayer
+    files: tuple[FileEntry, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageFacts:
+    """What an image is, read from the engine; enough to judge it without running it."""
+
+    image: str
+    tags: tuple[str, ...]
+    size_bytes: int
+    user: str
+    entrypoint: tuple[str, ...]
+    environment: tuple[str, ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    layers: tuple[LayerFacts, ...] = ()
+    history: tuple[str, ...] = ()

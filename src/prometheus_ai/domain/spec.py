@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from prometheus_ai.domain.image_spec import ImageSpec
 from prometheus_ai.domain.policy import RolloutSpec
 
 BACKEND_NAME = r"^[a-z]([a-z0-9-]{0,46}[a-z0-9])?$"
@@ -283,6 +284,10 @@ class Spec(_Frozen):
     rollout: RolloutSpec | None = Field(
         default=None,
         description="How a new release takes over by evidence; without it `route.weight` says its share.",
+    )
+    image: ImageSpec | None = Field(
+        default=None,
+        description="How the container image is made, on targets that run containers.",
     )
     labels: Annotated[dict[str, str], Field(max_length=64)] = Field(
         default_factory=dict,

@@ -1,10 +1,23 @@
 """Making images."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from prometheus_ai.domain.image import BaseImage, BuildPlan, BuildRecord, ImageFacts
 from prometheus_ai.domain.release import Release
 from prometheus_ai.ports.driver import Progress
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildFiles:
+    """The large inputs of a build, on this machine."""
+
+    wheel: Path
+    """The model server."""
+    model: Path | None = None
+    """The model, when it becomes a layer."""
+    model_name: str = ""
 
 
 class ReleaseImages(Protocol):
@@ -18,4 +31,41 @@ class ReleaseImages(Protocol):
         Raises:
             InvalidInput: it can never be made.
             Unavailable: it may work later.
+        """
+
+
+class ImageBuilder(Protocol):
+    """Builds images on one engine."""
+
+    def base(self, reference: str) -> BaseImage:
+        """Find a base image and its digest, pulling it when it is not there.
+
+        Raises:
+            InvalidInput: there is no such image.
+            Unavailable: the engine or the image's registry cannot be reached.
+        """
+
+    def sdists(self, lock_path: Path, python: str) -> tuple[str, ...]:
+        """Return the packages of a lock that have no wheel for this Python on this kind of machine.
+
+        Raises:
+            Unavailable: the package index cannot be reached.
+        """
+
+    def find(self, plan: BuildPlan) -> str | None:
+        """Return the id of an image that was built from this very plan, or None."""
+
+    def build(self, plan: BuildPlan, inputs: BuildFiles, progress: Progress) -> BuildRecord:
+        """Build a plan; ``progress`` gets one line for each step.
+
+        Raises:
+            InvalidInput: a step failed; says which and why.
+            Unavailable: the engine cannot build: no BuildKit, unreachable, disk full.
+        """
+
+    def facts(self, reference: str, *, with_files: bool) -> ImageFacts:
+        """Read what an image is, any image; its files only when asked: that reads all of it.
+
+        Raises:
+            NotFound: the engine has no such image.
         """

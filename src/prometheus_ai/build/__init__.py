@@ -1,0 +1,11 @@
+"""From a release to the plan of its image.
+
+A release with its lock and a base enter, and a Dockerfile with the small files it needs leaves;
+from an image's facts suggestions leave.
+Equal inputs give equal plans, to the byte.
+It never touches a file, an engine or a network.
+"""
+
+from prometheus_ai.build.plan import MOUNT_FROM_BYTES, PlanInputs, image_tag, plan_image
+
+__all__ = ["MOUNT_FROM_BYTES", "PlanInputs", "image_tag", "plan_image"]

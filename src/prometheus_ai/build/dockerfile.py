@@ -1,0 +1,190 @@
+"""The text of a Dockerfile that engine 20.10 builds; pure.
+
+Nothing newer is used: no heredocs, no ``COPY --link``, no ``# syntax`` line, so that it also builds where no
+image registry can be reached.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_ai.domain.image import CONFIG_FILE, HTTP_PORT, MODEL_FOLDER, USER_ID
+from prometheus_ai.domain.image_spec import Bytecode
+
+PREFIX = "/opt/pai"
+VENV = f"{PREFIX}/venv"
+EPOCH = 315_532_800
+"""1980-01-01: every file of ours has this time, so that equal content makes equal layers."""
+
+# Test trees that are known to be imported by nobody; others stay.
+_TESTED = (
+    "joblib", "lightgbm", "numpy", "onnx", "onnxruntime", "pandas", "pyarrow", "scipy", "sklearn",
+    "skops", "statsmodels", "threadpoolctl", "xgboost",
+)  # fmt: skip
+
+# Settings of the build's network come as secrets: they are in no layer and in no history.
+_SECRETS = (
+    "--mount=type=secret,id=pai_network,target=/run/secrets/pai_network",
+    "--mount=type=secret,id=pai_ca,target=/run/secrets/pai_ca",
+)
+_NETWORK = "if [ -s /run/secrets/pai_network ]; then set -a; . /run/secrets/pai_network; set +a; fi"
+_CACHE = "--mount=type=cache,id=pai-uv,target=/root/.cache/uv"
+
+_CHECKED = "--interval=10s --timeout=3s --start-period=120s"
+
+PartName = Literal["heavy", "light"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Content:
+    """What goes into a Dockerfile."""
+
+    base: str
+    parts: Sequence[PartName]
+    """The locks that are not empty."""
+    compiled: Sequence[str]
+    """Packages without a wheel."""
+    bytecode: Bytecode
+    wheel: str
+    has_model_layer: bool
+    labels: Mapping[str, str]
+
+
+def dockerfile(content: Content) -> str:
+    """Return the whole text."""
+    blocks = [_tools(content.base)]
+    if content.compiled:
+        blocks.append(_builder())
+    blocks += [_dependencies(name, content) for name in content.parts]
+    blocks.append(_server(content))
+    blocks.append(_runtime(content))
+    blocks.append(_production(content))
+    return "\n\n".join(blocks) + "\n"
+
+
+def _run(*steps: str, mounts: Sequence[str] = ()) -> str:
+    lines = [*mounts, steps[0]]
+    text = "RUN " + " \\\n    ".join(lines)
+    for step in steps[1:]:
+        text += f" \\\n && {step}"
+    return text
+
+
+def _tools(base: str) -> str:
+    return "\n".join([
+        f"FROM {base} AS base",
+        "",
+        "# The tool that installs packages; nothing of this stage is in the result.",
+        "FROM base AS tools",
+        _run(
+            _NETWORK,
+            "python3 -m venv /uv",
+            "/uv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check"
+            " --require-hashes -r /tmp/tools.txt",
+            mounts=(*_SECRETS, "--mount=type=bind,source=locks/tools.txt,target=/tmp/tools.txt"),
+        ),
+        "ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1",
+    ])  # fmt: skip
+
+
+def _builder() -> str:
+    return "\n".join([
+        "# Packages without a wheel for this Python are compiled here; the compilers stay here.",
+        "FROM tools AS builder",
+        _run(
+            _NETWORK,
+            "apt-get update -qq",
+            "apt-get install -qq -y --no-install-recommends build-essential python3-dev",
+            mounts=_SECRETS,
+        ),
+        _run(
+            _NETWORK,
+            "mkdir /wheels",
+            "/uv/bin/pip wheel --quiet --no-deps --require-hashes -r /tmp/compiled.txt -w /wheels",
+            mounts=(*_SECRETS, "--mount=type=bind,source=locks/compiled.txt,target=/tmp/compiled.txt"),
+        ),
+    ])  # fmt: skip
+
+
+def _dependencies(name: PartName, content: Content) -> str:
+    lock = f"/tmp/{name}.txt"  # noqa: S108 - inside the build
+    steps = [
+        _NETWORK,
+        f"/uv/bin/uv venv --quiet {VENV} --python python3",
+        f"/uv/bin/uv pip sync --quiet --python {VENV}/bin/python --require-hashes {lock}",
+    ]
+    mounts = [_CACHE, *_SECRETS, f"--mount=type=bind,source=locks/{name}.txt,target={lock}"]
+    if name == "light" and content.compiled:
+        steps.append(
+            f"/uv/bin/uv pip install --quiet --python {VENV}/bin/python --no-deps --no-index"
+            " /wheels/*.whl"
+        )
+        mounts.append("--mount=type=bind,from=builder,source=/wheels,target=/wheels")
+    said = {
+        "heavy": "# Large packages that change seldom: a layer that is built and pushed seldom.",
+        "light": "# All other packages: a small layer, built apart from the large one.",
+    }
+    steps += _finish(content.bytecode)
+    return "\n".join([said[name], f"FROM tools AS {name}", _run(*steps, mounts=mounts)])
+
+
+def _server(content: Content) -> str:
+    target = f"/tmp/{content.wheel}"  # noqa: S108 - inside the build
+    steps = [
+        f"/uv/bin/uv venv --quiet {VENV} --python python3",
+        f"/uv/bin/uv pip install --quiet --python {VENV}/bin/python --no-deps --no-index {target}",
+        *_finish(content.bytecode),
+    ]
+    mount = f"--mount=type=bind,source=server/{content.wheel},target={target}"
+    return "\n".join(
+        ["# The model server.", "FROM tools AS server", _run(*steps, mounts=(_CACHE, mount))]
+    )
+
+
+def _finish(bytecode: Bytecode) -> list[str]:
+    """Drop what nobody imports, compile, and give every file one time."""
+    trees = " ".join(f"{VENV}/lib/python3*/site-packages/{name}" for name in _TESTED)
+    drop = 'find "$tree" -type d -name tests -prune -exec rm -rf {} +'
+    steps = [f'for tree in {trees}; do if [ -d "$tree" ]; then {drop}; fi; done']
+    if bytecode == "cold-start":
+        # Bytecode that is checked against nothing stays valid although all files get one time.
+        steps.append(
+            f"python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash {VENV}/lib || true"
+        )
+    steps.append(f"find {PREFIX} -exec touch --no-dereference --date=@{EPOCH} {{}} +")
+    return steps
+
+
+def _runtime(content: Content) -> str:
+    copies = [f"COPY --from={name} {PREFIX} {PREFIX}" for name in content.parts]
+    return "\n".join(
+        ["# Interpreter and packages, no build tools.", "FROM base AS runtime", *copies]
+    )
+
+
+def _production(content: Content) -> str:
+    probe = (
+        "import sys,urllib.request as u;"
+        f"sys.exit(u.urlopen('http://127.0.0.1:{HTTP_PORT}/v2/health/live',timeout=2).status!=200)"
+    )
+    lines = [
+        "# What runs.",
+        "FROM runtime AS production",
+        f"COPY --from=server {PREFIX} {PREFIX}",
+    ]
+    if content.has_model_layer:
+        lines.append(f"COPY model/ {MODEL_FOLDER}/")
+    lines += [
+        f"COPY config/config.json {CONFIG_FILE}",
+        f"ENV PATH={VENV}/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp TMPDIR=/tmp",
+        "ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1",
+        f"USER {USER_ID}:{USER_ID}",
+        "WORKDIR /tmp",
+        f"EXPOSE {HTTP_PORT}",
+        "STOPSIGNAL SIGTERM",
+        f'HEALTHCHECK {_CHECKED} CMD ["{VENV}/bin/python", "-I", "-c", "{probe}"]',
+        f'ENTRYPOINT ["{VENV}/bin/python", "-I", "-B", "{VENV}/bin/pai-runtime"]',
+        f'CMD ["serve", "--config", "{CONFIG_FILE}", "--host", "0.0.0.0", "--port", "{HTTP_PORT}"]',
+    ]
+    lines += [f'LABEL {name}="{value}"' for name, value in sorted(content.labels.items())]
+    return "\n".join(lines)
