@@ -69,7 +69,9 @@ def resident_bytes(pid: int | str = "self") -> int:
 
 def give_back_memory() -> None:
     """Collect garbage and return free heap pages to the kernel, where the C library can."""
+    gc.unfreeze()
     gc.collect()
+    gc.freeze()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
