@@ -31,6 +31,7 @@ from prometheus_ai.simulate import (
     diurnal,
     on_off,
     poisson,
+    production,
     simulate,
     summarise,
 )
@@ -59,13 +60,8 @@ def scalers(profile: ServiceProfile, slo_s: float) -> dict[str, Callable[[], Sca
     held = profile.concurrency(slo_s)
     policy = ScalingSpec(min=1, max=REPLICAS_MAX)
     return {
-        "ours": lambda: Ours(
-            policy=policy, start_s=profile.start_s, concurrency=held,
-            rate_per_replica=profile.rows_per_s_max(),
-        ),
-        "ours, rate unknown": lambda: Ours(
-            policy=policy, start_s=profile.start_s, concurrency=held
-        ),
+        "ours": lambda: production(policy, profile, slo_s),
+        "ours, rate unknown": lambda: production(policy, profile, slo_s, knows_rate=False),
         "knative": lambda: Knative(concurrency=held, replicas_max=REPLICAS_MAX),
         "hpa": lambda: Hpa(concurrency=held, replicas_max=REPLICAS_MAX),
     }  # fmt: skip

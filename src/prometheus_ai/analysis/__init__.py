@@ -16,19 +16,24 @@ from prometheus_ai.analysis.compare import (
     start_step,
 )
 from prometheus_ai.analysis.outputs import OutputDistance, distance
-from prometheus_ai.analysis.results import Bars, requests_to_see
+from prometheus_ai.analysis.results import Bars, requests_to_clear, requests_to_see
+from prometheus_ai.analysis.slowness import Regression, hour_of_week, regression
 
 __all__ = [
     "Bars",
     "EvidenceState",
     "OutputDistance",
+    "Regression",
     "agree",
     "bars_of",
     "begin_evidence",
     "compare",
     "distance",
     "exclude_replica",
+    "hour_of_week",
     "observe",
+    "regression",
+    "requests_to_clear",
     "requests_to_see",
     "start_step",
 ]

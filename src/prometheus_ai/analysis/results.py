@@ -188,6 +188,19 @@ def requests_to_see(
     return None if needed is None else math.ceil(needed)
 
 
+def requests_to_clear(
+    baseline_rate: float, share: float, gate: RatioGate, bars: Bars
+) -> int | None:
+    """Return how many candidate requests it takes to pass a candidate that is as good as the baseline."""
+    needed = _soonest(
+        RatioState().safe, LOG_SAFE_WEIGHTS, safe_ratios(gate.harmful),
+        bars.passing, _growth(baseline_rate, baseline_rate, share, gate.harmful),
+    )  # fmt: skip
+    rare = trials_to_prove_below(gate.negligible, baseline_rate, bars.passing)
+    fewest = min((float(value) for value in (needed, rare) if value is not None), default=None)
+    return None if fewest is None else math.ceil(fewest)
+
+
 def _growth(
     ours: float, theirs: float, share: float, null: float
 ) -> tuple[float, float, float, float]:

@@ -9,7 +9,7 @@ from prometheus_ai.simulate.fleet import Limits, Ran, Reading, Scaler, simulate
 from prometheus_ai.simulate.peers import Hpa, Knative
 from prometheus_ai.simulate.results import Objective, Row, compare_scalers, summarise
 from prometheus_ai.simulate.rollouts import Behaviour, RolledOut, Stage, simulate_rollout
-from prometheus_ai.simulate.scalers import Fixed, Ours
+from prometheus_ai.simulate.scalers import Fixed, Ours, production
 from prometheus_ai.simulate.service import ServiceProfile
 from prometheus_ai.simulate.trace import (
     Trace,
@@ -43,6 +43,7 @@ __all__ = [
     "on_off",
     "parse_trace",
     "poisson",
+    "production",
     "recorded",
     "simulate",
     "simulate_rollout",

@@ -7,9 +7,22 @@ from prometheus_ai.domain.demand import DemandSample, ScalingFacts, ScalingState
 from prometheus_ai.domain.policy import ScalingSpec
 from prometheus_ai.scaling import begin_scaling, target
 from prometheus_ai.simulate.fleet import Reading
+from prometheus_ai.simulate.service import ServiceProfile
 
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 _LATENCY_WINDOW_TICKS = 30
+
+
+def production(
+    policy: ScalingSpec, profile: ServiceProfile, slo_s: float, *, knows_rate: bool = True
+) -> "Ours":
+    """Return the production scaler for replicas of this profile and an objective."""
+    return Ours(
+        policy=policy,
+        start_s=profile.start_s,
+        concurrency=profile.concurrency(slo_s),
+        rate_per_replica=profile.rows_per_s_max() if knows_rate else None,
+    )
 
 
 @dataclass(kw_only=True)
@@ -20,7 +33,8 @@ class Fixed:
 
     def decide(self, reading: Reading) -> int:
         """Return the number."""
-        return self.replicas if reading.replicas >= 0 else 0
+        del reading
+        return self.replicas
 
 
 @dataclass(kw_only=True)
