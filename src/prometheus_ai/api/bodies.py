@@ -131,3 +131,36 @@ class CollectBody(_Body):
     """Whether to only say what would go."""
 
     dry_run: bool = False
+
+
+class TargetBody(_Body):
+    """A Docker Engine to run replicas on."""
+
+    name: Annotated[str, Field(min_length=1, max_length=48, examples=["docker"])]
+    url: Annotated[str, Field(max_length=500, description="Address of the engine's API.")] = (
+        "unix:///var/run/docker.sock"
+    )
+    tls_folder: Annotated[
+        str,
+        Field(
+            max_length=500, description="Folder with ca.pem, cert.pem and key.pem, on this server."
+        ),
+    ] = ""
+    address: Annotated[
+        str,
+        Field(
+            max_length=255,
+            description="Where the gateway reaches ports of that machine; left out for this machine.",
+        ),
+    ] = ""
+    gpus: Annotated[
+        int | None, Field(ge=0, le=64, description="GPUs that replicas may be given.")
+    ] = None
+    allows_egress: Annotated[
+        bool, Field(description="Whether replicas may open connections to the outside.")
+    ] = False
+    log_driver: Annotated[str, Field(max_length=64, description="Docker logging driver.")] = (
+        "json-file"
+    )
+    log_options: Annotated[dict[str, str], Field(max_length=32)] = Field(default_factory=dict)
+    reason: Reason = ""

@@ -40,7 +40,7 @@ def check(body: SpecToCheck, _token: Viewer) -> dict[str, Any]:
 @router.post("/diffs", operation_id="diff")
 def diff(body: DeployBody, control: Control, _token: Viewer) -> SpecDiff:
     """Say what a deploy would change, without changing anything."""
-    return control.diff(_request(body))
+    return control.diff(deploy_request(body))
 
 
 @router.post("/deploys", operation_id="deploy", status_code=202)
@@ -49,7 +49,7 @@ def deploy(body: DeployBody, control: Control, token: Deployer) -> Deployed:
 
     Answers once everything that the release depends on is pinned; replicas start afterwards.
     """
-    return control.deploy(_request(body), asker(token, body.reason))
+    return control.deploy(deploy_request(body), asker(token, body.reason))
 
 
 @router.head("/artefacts/{digest}", operation_id="has_artefact", status_code=204)
@@ -98,7 +98,8 @@ def inspect(body: InspectBody, control: Control, _token: Deployer) -> dict[str, 
     return dict(control.inspect(model, body.engine, allow_pickle=body.allow_pickle))
 
 
-def _request(body: DeployBody) -> DeployRequest:
+def deploy_request(body: DeployBody) -> DeployRequest:
+    """Return what a body asks for, with its spec checked."""
     model = body.model
     return DeployRequest(
         spec=check_spec(body.spec),

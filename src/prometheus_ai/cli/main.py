@@ -31,6 +31,39 @@ _TOKEN: Sections = {
         "revoke": ("prometheus_ai.cli.govern.token_revoke:revoke", "Make a token useless at once."),
     }
 }
+_IMAGE: Sections = {
+    "Commands": {
+        "plan": (
+            "prometheus_ai.cli.containers.image_plan:plan",
+            "Show what would be built, and why.",
+        ),
+        "build": (
+            "prometheus_ai.cli.containers.image_build:build",
+            "Build the image that a deploy would run.",
+        ),
+        "eject": (
+            "prometheus_ai.cli.containers.image_eject:eject",
+            "Write files that build the same image without pai.",
+        ),
+        "history": (
+            "prometheus_ai.cli.containers.image_history:history",
+            "Show recorded builds.",
+        ),
+    }
+}
+_TARGET: Sections = {
+    "Commands": {
+        "add": ("prometheus_ai.cli.containers.target_add:add", "Add a Docker Engine to run on."),
+        "list": (
+            "prometheus_ai.cli.containers.target_list:list_targets",
+            "Show every place to run.",
+        ),
+        "remove": (
+            "prometheus_ai.cli.containers.target_remove:remove",
+            "Forget a target that nothing runs on.",
+        ),
+    }
+}
 _PAI: Sections = {
     "From model to backend": {
         "init": ("prometheus_ai.cli.ship.init:init", "Write a spec for a model file."),
@@ -77,6 +110,10 @@ _PAI: Sections = {
         "token": ("prometheus_ai.cli.main:token", "Make, list and revoke API tokens."),
         "gc": ("prometheus_ai.cli.govern.gc:gc", "Remove artefacts that no release needs."),
     },
+    "Targets and images": {
+        "target": ("prometheus_ai.cli.main:target", "Add, list and remove places to run."),
+        "image": ("prometheus_ai.cli.main:image", "Plan, build, eject and judge images."),
+    },
     "This machine": {
         "up": ("prometheus_ai.cli.machine.up:up", "Start the platform here."),
         "down": ("prometheus_ai.cli.machine.down:down", "Stop everything that `pai up` started."),
@@ -115,3 +152,5 @@ def main(ctx: click.Context, home: str | None, url: str | None) -> None:
 
 audit = LazyGroup("audit", sections=_AUDIT, help="Verify or export the tamper-evident log.")
 token = LazyGroup("token", sections=_TOKEN, help="Make, list and revoke API tokens.")
+image = LazyGroup("image", sections=_IMAGE, help="Plan, build, eject and judge images.")
+target = LazyGroup("target", sections=_TARGET, help="Add, list and remove places to run.")

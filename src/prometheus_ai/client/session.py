@@ -18,6 +18,7 @@ from prometheus_ai.client.wire import Wire
 
 DEPLOY_TIMEOUT_S = 900.0
 """A deploy may download the model and resolve its requirements before it answers."""
+BUILD_TIMEOUT_S = 3600.0
 WAIT_TIMEOUT_S = 900.0
 PREDICT_TIMEOUT_S = 60.0
 VERIFY_TIMEOUT_S = 600.0
@@ -247,6 +248,44 @@ class Client:
         )
         return record(answer.json())
 
+    def targets(self) -> Records:
+        """Describe every place to run, and whether it can be used now."""
+        return records(self._wire.ask("GET", "/api/v1/targets").json())
+
+    def add_target(self, name: str, url: str | None = None, **options: Any) -> Record:
+        """Add a Docker Engine; options are those of ``POST /api/v1/targets``."""
+        body = {"name": name, **({"url": url} if url else {}), **options}
+        answer = self._wire.ask("POST", "/api/v1/targets", body=body, timeout_s=DEPLOY_TIMEOUT_S)
+        return record(answer.json())
+
+    def remove_target(self, name: str) -> None:
+        """Forget a target that nothing runs on."""
+        self._wire.ask("DELETE", f"/api/v1/targets/{quote(name, safe='')}")
+
+    def image_plan(self, spec: Path | str | Mapping[str, Any], *, target: str = "docker") -> Record:
+        """Say what would be built for a spec, and why."""
+        return record(self._about_image("/api/v1/images/plans", spec, target))
+
+    def image_build(
+        self,
+        spec: Path | str | Mapping[str, Any],
+        *,
+        target: str = "docker",
+        on_progress: Say = _silent,
+    ) -> Record:
+        """Build the image that a deploy of a spec would run; returns how the build went."""
+        return record(self._about_image("/api/v1/images", spec, target, on_progress))
+
+    def image_eject(
+        self, spec: Path | str | Mapping[str, Any], *, target: str = "docker"
+    ) -> dict[str, str]:
+        """Return the files, by path, from which the same image is built without the platform."""
+        return dict(self._about_image("/api/v1/images/ejections", spec, target))
+
+    def image_history(self, name: str) -> Records:
+        """Return the recorded builds of a backend, oldest first."""
+        return records(self._wire.ask("GET", f"{_backend(name)}/images").json())
+
     def create_token(self, name: str, role: str) -> Record:
         """Make an API token with a role (viewer, deployer, admin); its secret is shown once."""
         return self._post("/api/v1/tokens", {"name": name, "role": role})
@@ -280,6 +319,20 @@ class Client:
             answer = gateway.ask("GET", _model(name, version), timeout_s=timeout_s)
             self._metadata[key] = answer.headers.get("x-pai-release", ""), answer.json()
         return self._metadata[key]
+
+    def _about_image(
+        self,
+        path: str,
+        spec: Path | str | Mapping[str, Any],
+        target: str,
+        say: Say = _silent,
+    ) -> Any:
+        body = bring_inputs(self._wire, self._spec_file(spec), say)
+        say(f"asking target {target}")
+        answer = self._wire.ask(
+            "POST", path, body=body, query={"target": target}, timeout_s=BUILD_TIMEOUT_S
+        )
+        return answer.json()
 
     def _follow(self, path: str, query: Mapping[str, Any]) -> Iterator[Record]:
         for line in self._wire.lines(path, query):

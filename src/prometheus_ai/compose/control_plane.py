@@ -18,7 +18,9 @@ from prometheus_ai.adapters.stores.sql import SqlStore
 from prometheus_ai.compose.clock import SystemClock
 from prometheus_ai.compose.gateway import gateway_client
 from prometheus_ai.compose.settings import Settings
+from prometheus_ai.compose.targets import Targets, know_installation
 from prometheus_ai.control.begin import begin, first_token
+from prometheus_ai.control.containers.targets import close_targets, open_targets
 from prometheus_ai.control.control_plane import ControlPlane
 from prometheus_ai.control.loops import Loops
 from prometheus_ai.control.plane import Plane
@@ -83,9 +85,18 @@ def _plane(settings: Settings, store: SqlStore, resources: ExitStack) -> Plane:
     workers = ThreadPoolExecutor(max_workers=WORKERS_MAX, thread_name_prefix="work")
     resources.callback(workers.shutdown, wait=False, cancel_futures=True)
     gateway = gateway_client(settings)
-    return Plane(
+    artefacts = FilesystemArtefactStore(settings.artefacts)
+    targets = Targets(
+        settings=settings,
         store=store,
-        artefacts=FilesystemArtefactStore(settings.artefacts),
+        artefacts=artefacts,
+        wheels=environments,
+        home=know_installation(store),
+        on_change=wake.set,
+    )
+    plane = Plane(
+        store=store,
+        artefacts=artefacts,
         drivers={"local": driver},
         routes=gateway,
         metrics=gateway,
@@ -96,7 +107,12 @@ def _plane(settings: Settings, store: SqlStore, resources: ExitStack) -> Plane:
         gateway_url=settings.gateway_url,
         checkpoint_path=settings.database.parent / "audit-checkpoint.json",
         wake=wake,
+        opener=targets,
+        wheels=environments,
     )
+    open_targets(plane)
+    resources.callback(close_targets, plane)
+    return plane
 
 
 def _make_home(settings: Settings) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from prometheus_ai.control import access, collect, delete, deploy, scale, shift
+from prometheus_ai.control.containers import images, targets
 from prometheus_ai.control.intake import spec_files, uploads
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
@@ -17,7 +18,9 @@ from prometheus_ai.control.show.views import (
     Why,
 )
 from prometheus_ai.domain.event import Role, Token
+from prometheus_ai.domain.image import BuildPlan, BuildRecord
 from prometheus_ai.domain.release import Artefact
+from prometheus_ai.domain.target import TargetRecord
 from prometheus_ai.ports.driver import LogLine
 
 
@@ -117,6 +120,34 @@ class ControlPlane:
         """Read what an uploaded model is."""
         path = self.plane.artefacts.open_path(model)
         return self.plane.inspector.inspect(path, engine=engine, allow_pickle=allow_pickle)
+
+    def add_target(self, record: TargetRecord, asker: Asker) -> targets.TargetView:
+        """Add a place to run."""
+        return targets.add_target(self.plane, record, asker)
+
+    def remove_target(self, name: str, asker: Asker) -> None:
+        """Forget a place that nothing runs on."""
+        targets.remove_target(self.plane, name, asker)
+
+    def list_targets(self) -> tuple[targets.TargetView, ...]:
+        """Describe every place to run."""
+        return targets.list_targets(self.plane)
+
+    def plan_image(self, request: DeployRequest, target: str) -> BuildPlan:
+        """Say what would be built for a spec, and why."""
+        return images.plan_of(self.plane, request, target)
+
+    def build_image(self, request: DeployRequest, target: str, asker: Asker) -> BuildRecord:
+        """Build the image that a deploy of a spec would run."""
+        return images.build_of(self.plane, request, target, asker)
+
+    def eject_image(self, request: DeployRequest, target: str) -> Mapping[str, str]:
+        """Return the files from which the same image is built without the platform."""
+        return images.eject_of(self.plane, request, target)
+
+    def image_history(self, name: str) -> tuple[BuildRecord, ...]:
+        """Return the recorded builds of a backend."""
+        return images.image_history(self.plane, name)
 
     def create_token(self, name: str, role: str, asker: Asker) -> access.NewToken:
         """Make an API token; its secret is shown once."""

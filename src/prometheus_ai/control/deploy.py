@@ -11,6 +11,7 @@ from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.control.rollouts.begin import resume, start
+from prometheus_ai.control.rollouts.limits import unsupported_rollout
 from prometheus_ai.domain.errors import Conflict, Unsupported
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import (
@@ -48,7 +49,7 @@ def deploy(plane: Plane, request: DeployRequest, asker: Asker) -> Deployed:
         InvalidInput, NotFound, Unavailable: as ``inputs.pin``.
     """
     spec = request.spec
-    problems = plane.driver(spec.target).unsupported_fields(spec)
+    problems = (*plane.driver(spec.target).unsupported_fields(spec), *unsupported_rollout(spec))
     if problems:
         raise Unsupported("; ".join(problems))
     with plane.store.read() as reading:
@@ -193,7 +194,7 @@ def _add(
     now = plane.clock.now()
     release = Release(
         backend=spec.name,
-        version=spec.version or _next_version(history),
+        version=spec.version or next_version(history),
         number=len(history) + 1,
         digest=digest,
         spec=spec,
@@ -225,7 +226,7 @@ def _add(
     return release
 
 
-def _next_version(history: list[Release]) -> str:
+def next_version(history: list[Release]) -> str:
     """Return the next ``v<N>`` that no release has."""
     taken = {release.version for release in history}
     number = len(history) + 1

@@ -7,17 +7,20 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prometheus_ai.domain.errors import NotFound
+from prometheus_ai.domain.errors import NotFound, Unsupported
 from prometheus_ai.domain.replica import Exit, Observed
 from prometheus_ai.domain.route import BackendRoute, GatewayStatus, Receipt
+from prometheus_ai.domain.target import TargetRecord
 from prometheus_ai.ports.artefact_store import ArtefactStore
 from prometheus_ai.ports.clock import Clock
 from prometheus_ai.ports.driver import Driver
-from prometheus_ai.ports.environment import EnvironmentResolver
+from prometheus_ai.ports.environment import EnvironmentResolver, RuntimeWheels
+from prometheus_ai.ports.image_builder import ImageBuilder
 from prometheus_ai.ports.metric_source import MetricSource
 from prometheus_ai.ports.model_inspector import ModelInspector
 from prometheus_ai.ports.route_table import RouteTablePort
 from prometheus_ai.ports.state_store import StateStore
+from prometheus_ai.ports.target_opener import OpenedTarget, TargetOpener
 
 PROGRESS_LINES_MAX = 200
 
@@ -70,6 +73,14 @@ class Work:
             return tuple(self.progress.get((backend, version), ()))
 
 
+class NoTargets:
+    """Opens nothing: a control plane with the targets that it was made with."""
+
+    def open(self, record: TargetRecord) -> OpenedTarget:
+        """Refuse."""
+        raise Unsupported(f"this control plane cannot open target {record.name!r}")
+
+
 @dataclass(kw_only=True)
 class Plane:
     """The control plane's ports and memory. Use cases are functions over it."""
@@ -84,6 +95,11 @@ class Plane:
     inspector: ModelInspector
     clock: Clock
     workers: ThreadPoolExecutor
+    builders: Mapping[str, ImageBuilder] = field(default_factory=dict)
+    """By target name, for targets that run containers."""
+    opener: TargetOpener = field(default_factory=NoTargets)
+    wheels: RuntimeWheels | None = None
+    """Model servers for images; None where no images are built."""
     gateway_url: str = ""
     checkpoint_path: Path | None = None
     """Where a copy of the audit log's head is kept outside the store; none in tests that need none."""

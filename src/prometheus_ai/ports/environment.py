@@ -30,6 +30,17 @@ class EnvironmentResolver(Protocol):
         """Return version and digest of the model server that environments get: ``0.1.0+sha256:<hex>``."""
 
 
+class RuntimeWheels(Protocol):
+    """Keeps the model servers that releases were made with."""
+
+    def runtime_wheel(self, runtime: str) -> Path:
+        """Return the wheel of ``<version>+sha256:<hex>``.
+
+        Raises:
+            InvalidInput: it is not on this machine any more.
+        """
+
+
 class EnvironmentMaker(Protocol):
     """Keeps virtual environments on this machine, made from locks and shared by content."""
 

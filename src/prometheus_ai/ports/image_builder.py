@@ -37,6 +37,13 @@ class ReleaseImages(Protocol):
 class ImageBuilder(Protocol):
     """Builds images on one engine."""
 
+    def check(self) -> None:
+        """Make sure that the engine answers and can build.
+
+        Raises:
+            Unavailable: it cannot; says why and what to do.
+        """
+
     def base(self, reference: str) -> BaseImage:
         """Find a base image and its digest, pulling it when it is not there.
 

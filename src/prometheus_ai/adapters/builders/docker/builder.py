@@ -57,6 +57,11 @@ class DockerBuilder:
         self._network = network
         self._command = command or DockerCommand(engine.url)
 
+    def check(self) -> None:
+        """Ask the engine for its version, and try a build of two lines."""
+        self._engine.get("/version")
+        self._command.program()
+
     def base(self, reference: str) -> BaseImage:
         """Find the base on the engine, or have the engine pull it."""
         facts = self._engine.find(f"/images/{reference}/json")

@@ -22,6 +22,7 @@ class UvEnvironments:
         interpreters = Interpreters(uv)
         wheels = Wheels(root / ".wheels")
         self._index_url = index_url
+        self._wheels = wheels
         self._resolver = UvResolver(uv, interpreters, wheels)
         self._maker = UvEnvironmentMaker(root, uv, interpreters, wheels)
 
@@ -54,6 +55,10 @@ class UvEnvironments:
     def prune(self, names: tuple[str, ...]) -> int:
         """Remove environments; return the bytes freed."""
         return self._maker.prune(names)
+
+    def runtime_wheel(self, runtime: str) -> Path:
+        """Return the wheel of a model server that a release was made with."""
+        return self._wheels.path(runtime)
 
     def notes(self, environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
         """Return what ``pai doctor`` should say about package indexes on this machine."""
