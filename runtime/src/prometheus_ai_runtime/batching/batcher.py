@@ -15,6 +15,7 @@ from prometheus_ai_runtime.batching.streaming import Piece, run_stream
 from prometheus_ai_runtime.batching.work import BatchResult, Work
 from prometheus_ai_runtime.config import Batching
 from prometheus_ai_runtime.errors import DeadlinePassed, Overloaded, RequestError, Unavailable
+from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.watch.cgroup import Throttling
 
 _GATHER_SHARE = 0.04
@@ -252,6 +253,8 @@ class Batcher:
                 self.curve.observe(result.rows, result.compute_s)
             self.stats.batch(result.rows, result.compute_s)
             result.throttled_us = throttled
+            if part[0].crowd is not None:
+                self._complete_together(part, result)
             first_row = 0
             for work in part:
                 if not work.settled:
@@ -278,6 +281,15 @@ class Batcher:
         self._gather_rows = min(rows, self.options.rows_max)
         wait_s = min(_GATHER_S_MAX, _GATHER_SHARE * spent_s, self.curve.line()[0] / 2)
         self._gather_until = perf_counter() + wait_s
+
+    def _complete_together(self, works: Sequence[Work], result: BatchResult) -> None:
+        crowd = works[0].crowd
+        assert crowd is not None, "the caller checked"
+        try:
+            crowd.complete_all(works, result)
+        except Exception as error:  # noqa: BLE001
+            # Whoever is not settled yet is completed alone, and fails alone.
+            log("crowd_fault", "error", model=self.name, error=f"{type(error).__name__}: {error}")
 
     def _complete(self, work: Work, result: BatchResult, first_row: int) -> None:
         work.settled = True

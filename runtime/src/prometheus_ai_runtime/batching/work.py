@@ -1,6 +1,7 @@
 """One request's rows on their way through a model's queue, and what comes back."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
@@ -56,8 +57,18 @@ class BatchResult:
         return array[first_row : first_row + rows] if self.batched else array
 
 
+class Crowd(Protocol):
+    """Completes many works of one batch in one go."""
+
+    def complete_all(self, works: Sequence["Work"], result: BatchResult) -> None:
+        """Complete, settle and count the works that name this crowd and are not settled yet."""
+
+
 class Work:
     """One request's rows; subclasses say what to do with the answer. Exactly one of both is called."""
+
+    crowd: Crowd | None = None
+    """What completes this work together with others of its batch; None: it is completed alone."""
 
     __slots__ = (
         "arrived",

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
-from prometheus_ai_runtime.batching.work import BatchResult, Work
+from prometheus_ai_runtime.batching.work import BatchResult, Crowd, Work
 from prometheus_ai_runtime.errors import RequestError
 from prometheus_ai_runtime.http.answers import (
     JSON,
@@ -21,13 +21,13 @@ from prometheus_ai_runtime.http.head import Head
 from prometheus_ai_runtime.tensors.decode import Decoded
 
 # Made request ids: a random prefix per process, then a counter; unique without a system call each.
-_ID_PREFIX = urandom(6).hex().encode()
-_next_number = count(1).__next__
+ID_PREFIX = urandom(6).hex().encode()
+next_number = count(1).__next__
 
 
 def made_request_id() -> bytes:
     """A request id for a request that brought none."""
-    return b"%b-%x" % (_ID_PREFIX, _next_number())
+    return b"%b-%x" % (ID_PREFIX, next_number())
 
 
 class Outlet(Protocol):
@@ -51,6 +51,7 @@ class Exchange(Work):
         "answered",
         "body",
         "close_after",
+        "crowd",
         "decoded",
         "head",
         "outlet",
@@ -78,6 +79,7 @@ class Exchange(Work):
         self.timeout_s: float | None = None
         self.close_after = not head.keep_alive
         self.pending_answer: list[bytes] = []
+        self.crowd: Crowd | None = None
         self.withheld = 0
         """Pieces written while the client did not keep up, to be paid back to the window."""
         self.work_owner: WorkOwner | None = None

@@ -36,6 +36,7 @@ class Head:
         "keep_alive",
         "method",
         "model",
+        "ordinary",
         "path",
         "plain",
         "query",
@@ -58,6 +59,8 @@ class Head:
         self.request_id = b""
         self.plain = True
         """Whether nothing in the head asks for more than a plain body and a default answer."""
+        self.ordinary = False
+        """Whether nothing in the head changes how a JSON body is read or answered."""
         self.handler: Callable[..., Any] | None = None
         self.model = ""
         self.version = ""
@@ -110,6 +113,12 @@ def parse_head(raw: bytes) -> Head:
         head.connection = b"connection: close\r\n"
     elif version == "1.0":
         head.connection = b"connection: keep-alive\r\n"
+    head.ordinary = head.plain and not (
+        head.connection
+        or head.request_id
+        or head.json_bytes is not None
+        or b"event-stream" in head.headers.get(b"accept", b"")
+    )
     return head
 
 

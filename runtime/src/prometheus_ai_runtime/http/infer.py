@@ -1,25 +1,37 @@
 """Inference over HTTP: decode, queue, and write the answer from the batch's shared pieces."""
 
+from collections.abc import Sequence
+from itertools import repeat
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
-from prometheus_ai_runtime.batching.work import BatchResult
+from prometheus_ai_runtime.batching.work import BatchResult, Work
 from prometheus_ai_runtime.errors import InvalidRequest, RequestError
 from prometheus_ai_runtime.hosting.entry import enter
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.hosting.model import HostedModel
 from prometheus_ai_runtime.http.events import submit_stream, wants_events
-from prometheus_ai_runtime.http.exchange import Exchange, made_request_id
+from prometheus_ai_runtime.http.exchange import (
+    ID_PREFIX,
+    Exchange,
+    made_request_id,
+    next_number,
+)
 from prometheus_ai_runtime.tensors.decode import decode
 from prometheus_ai_runtime.tensors.encode import json_values, raw_bytes
+from prometheus_ai_runtime.tensors.shortcut import Shortcuts
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 _FRAGMENTS_MAX = 256
 _ANSWER = (
     b"%b%b%bx-pai-queue-us: %d\r\nx-pai-throttled-us: %d\r\n"
     b"x-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
+)
+_ORDINARY = (
+    b"%bcontent-type: application/json\r\nx-pai-queue-us: %d\r\nx-pai-throttled-us: %d\r\n"
+    b"x-request-id: %b-%x\r\ncontent-length: %d\r\n\r\n%b"
 )
 _BATCH_HEAD = (
     b"HTTP/1.1 200 OK\r\nx-pai-release: %b\r\nx-pai-compute-us: %d\r\nx-pai-batch-rows: %d\r\n"
@@ -35,25 +47,33 @@ class InferEndpoint:
 
     def __call__(self, exchange: Exchange) -> None:
         """Decode and queue; the answer follows when the batch has run."""
-        model = self._decode(exchange)
-        if b"accept" in exchange.head.headers and wants_events(exchange):
-            submit_stream(exchange, model, self._request_s, plain=False)
-            return
+        head = exchange.head
+        model = self._host.serving(head.model, head.version)
         responder = model.memo.get("infer")
         if responder is None:
             responder = model.memo["infer"] = InferResponder(model)
         exchange.responder = responder
+        if not head.ordinary:
+            self._decode(exchange, model)
+            if wants_events(exchange):
+                submit_stream(exchange, model, self._request_s, plain=False)
+                return
+        elif not responder.take(exchange):
+            self._decode(exchange, model)
+            responder.learn(exchange)
         submit(exchange, model, self._request_s)
 
     def stream(self, exchange: Exchange) -> None:
         """Decode and queue; the answer comes as events."""
-        submit_stream(exchange, self._decode(exchange), self._request_s, plain=False)
-
-    def _decode(self, exchange: Exchange) -> HostedModel:
         head = exchange.head
         model = self._host.serving(head.model, head.version)
+        self._decode(exchange, model)
+        submit_stream(exchange, model, self._request_s, plain=False)
+
+    def _decode(self, exchange: Exchange, model: HostedModel) -> None:
         try:
-            decoded = decode(model.plan, exchange.body, head.json_bytes, model.finite_only)
+            json_bytes = exchange.head.json_bytes
+            decoded = decode(model.plan, exchange.body, json_bytes, model.finite_only)
             if decoded.parameters:
                 read_parameters(exchange, decoded.parameters)
         except RequestError:
@@ -63,7 +83,6 @@ class InferEndpoint:
         exchange.rows = decoded.rows
         exchange.parts = decoded.parts
         exchange.row_shapes = decoded.row_shapes
-        return model
 
 
 def submit(exchange: Exchange, model: HostedModel, request_s: float) -> None:
@@ -99,6 +118,62 @@ class InferResponder:
         names = {"model_name": model.config.name, "model_version": model.config.version}
         self._names = orjson.dumps(names)[:-1]
         self._fragments: dict[Any, list[bytes]] = {}
+        self._shortcuts = Shortcuts(model.plan)
+
+    def take(self, exchange: Exchange) -> bool:
+        """Read a body whose surroundings are known; false when it must be decoded in full."""
+        body = exchange.body
+        # Large bodies come as views; they gain nothing here.
+        found = self._shortcuts.read(body) if type(body) is bytes else None
+        if found is None:
+            return False
+        known, part = found
+        exchange.parts = [part]
+        exchange.decoded = known
+        exchange.rows = known.rows
+        exchange.row_shapes = known.row_shapes
+        if known.rows == 1 and not exchange.close_after:
+            exchange.crowd = self
+        return True
+
+    def learn(self, exchange: Exchange) -> None:
+        """Remember what surrounds the values of a body that was decoded in full."""
+        if type(exchange.body) is bytes:
+            self._shortcuts.learn(exchange.body, exchange.decoded)
+
+    def complete_all(self, works: Sequence[Work], result: BatchResult) -> None:
+        """Answer the ordinary requests for one row of a batch, all that they share made once."""
+        bodies = self._one_row_bodies(result)
+        head = head_of(result, self._model)
+        started, throttled_us = result.started, result.throttled_us
+        answered: list[Exchange] = []
+        row = 0
+        try:
+            for work in works:
+                if work.crowd is not self or work.settled:
+                    row += work.rows
+                    continue
+                exchange = cast(Exchange, work)
+                body = bodies[row]
+                row += 1
+                data = _ORDINARY % (
+                    head,
+                    (started - exchange.arrived) * 1e6,
+                    throttled_us - exchange.throttled_from_us,
+                    ID_PREFIX,
+                    next_number(),
+                    len(body),
+                    body,
+                )
+                exchange.settled = True
+                exchange.outlet.deliver(exchange, data)
+                answered.append(exchange)
+        finally:
+            stats = self._model.stats
+            now = perf_counter()
+            stats.ok += len(answered)
+            stats.queue_seconds.pending += [started - e.arrived for e in answered]
+            stats.request_seconds.pending += [now - e.received for e in answered]
 
     def __call__(self, exchange: Exchange, result: BatchResult, first_row: int) -> None:
         """Answer one request from its rows of the batch."""
@@ -121,6 +196,18 @@ class InferResponder:
     def fail(self, exchange: Exchange, error: RequestError) -> None:
         """Answer with the protocol's error object."""
         exchange.refuse(error)
+
+    def _one_row_bodies(self, result: BatchResult) -> list[bytes]:
+        """Every row's answer as the only row of its request."""
+        begin, *further = self._around(result, 1)
+        first = result.json_rows(0)
+        begin = self._names + begin
+        if not further:
+            return [b"%b%b]}]}" % (begin, values) for values in first]
+        pieces: list[Any] = [repeat(begin), first]
+        for index, fragment in enumerate(further, 1):
+            pieces += [repeat(fragment), result.json_rows(index)]
+        return [b"".join(row) for row in zip(*pieces, repeat(b"]}]}"))]
 
     def _begin(self, result: BatchResult) -> None:
         result.fragments = self._around(result, 1)
