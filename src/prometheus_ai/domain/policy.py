@@ -137,7 +137,7 @@ class TripwireSpec(_Frozen):
     """What rolls back at once, without statistics."""
 
     failures_in_row: int = Field(
-        default=4, ge=2, le=1000,
+        default=3, ge=2, le=1000,
         description="Failures in a row; more are needed where the baseline itself fails often.",
     )  # fmt: skip
     first_requests: int = Field(

@@ -63,13 +63,13 @@ def gate(state: EvidenceState, name: str, gates: GatesSpec = GATES) -> GateResul
     return next(found for found in compare(state, gates, NOW).gates if found.gate == name)
 
 
-def test_four_failures_in_a_row_trip_the_wire() -> None:
+def test_three_failures_in_a_row_trip_the_wire() -> None:
     state = begun()
-    for _ in range(3):
+    for _ in range(2):
         state = observe(state, interval(Arm(requests=1, errors=1), Arm(requests=50)), GATES)
     assert not compare(state, GATES, NOW).tripped
     state = observe(state, interval(Arm(requests=1, errors=1), Arm(requests=50)), GATES)
-    assert "4 requests failed in a row" in compare(state, GATES, NOW).tripped
+    assert "3 requests failed in a row" in compare(state, GATES, NOW).tripped
 
 
 def test_a_backend_that_often_fails_needs_a_longer_run_of_failures() -> None:

@@ -47,7 +47,7 @@ def test_a_bad_release_is_taken_back_before_many_are_harmed(
 def test_a_release_that_only_fails_is_gone_within_seconds() -> None:
     ran = play(Behaviour(error_rate=1.0))
     given_s = next(move[0] for move in ran.moves if move[2] > 0)
-    assert ran.took_s - given_s <= 4
+    assert ran.took_s - given_s <= 3
 
 
 def test_a_model_that_is_wrong_more_often_is_noticed_by_its_labels() -> None:
@@ -88,9 +88,9 @@ def test_false_rollbacks_of_whole_rollouts_are_rare() -> None:
     busy = Ground(**{**_fields(GROUND), "rate_per_s": 100.0})  # type: ignore[arg-type]
     stage = {"stable": Behaviour(error_rate=0.01), "ground": busy, "tick_s": 5.0}
     ended = [
-        play(Behaviour(error_rate=0.01), policy, **{**stage, "seed": seed}) for seed in range(12)
+        play(Behaviour(error_rate=0.01), policy, **{**stage, "seed": seed}) for seed in range(6)
     ]
-    assert sum(ran.phase is RolloutPhase.ROLLED_BACK for ran in ended) <= 1
+    assert sum(ran.phase is RolloutPhase.ROLLED_BACK for ran in ended) == 0
 
 
 def _fields(ground: Ground) -> dict[str, object]:
