@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from prometheus_ai.domain.errors import Conflict, Refused
+from prometheus_ai.domain.errors import Conflict, Refused, Unsupported
 from prometheus_ai.domain.replica import ExitCause
 from prometheus_ai.testing.fake_driver import Behaviour
 from tests.scenario.conftest import ASKER, Judged
@@ -147,3 +147,48 @@ def test_a_rollout_that_cannot_fit_is_refused_before_anything_changes(judged: Ju
         )
     assert [release.version for release in judged.control.releases("digits")] == ["v1"]
     assert judged.weights() == {"v1": 100.0}
+
+
+@pytest.mark.parametrize(
+    ("rollout", "named"),
+    [
+        ({"strategy": "shadow"}, "rollout.strategy"),
+        ({"strategy": "ab"}, "route.sticky"),
+        ({"shadow": {"percent": 5}}, "rollout.shadow"),
+        ({"low_traffic": "replay"}, "rollout.low_traffic"),
+        ({"gates": {"outputs": {}}}, "rollout.gates.outputs"),
+        ({"gates": {"accuracy": {"required": True}}}, "rollout.gates.accuracy"),
+    ],
+)
+def test_fields_that_would_be_ignored_are_refused(
+    judged: Judged, rollout: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(Unsupported, match=named):
+        judged.deploy(b"one", rollout=rollout)
+
+
+def test_blue_green_switches_at_once_and_keeps_the_old_release_through_the_bake(
+    judged: Judged,
+) -> None:
+    start(judged, strategy="blue-green")
+    judged.flow(4)
+    assert judged.weights() == {"v2": 100.0}
+    assert judged.served()["v1"] == 1
+    judged.flow(40)
+    assert kinds(judged)[-1] == "rollout:ended"
+
+
+def test_an_ab_comparison_stays_on_its_share_until_asked(judged: Judged) -> None:
+    judged.deploy(b"one", route={"sticky": {"header": "x-user"}})
+    judged.run()
+    judged.flow(60)
+    judged.deploy(
+        b"two",
+        route={"sticky": {"header": "x-user"}},
+        rollout=ROLLOUT | {"strategy": "ab", "percent": 30},
+    )
+    judged.flow(200)
+    assert judged.weights() == {"v1": 70.0, "v2": 30.0}
+    judged.control.promote("digits", None, ASKER)
+    judged.flow(3)
+    assert judged.weights() == {"v2": 100.0}

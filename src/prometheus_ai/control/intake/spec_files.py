@@ -6,6 +6,7 @@ from typing import Any
 
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import DeployRequest
+from prometheus_ai.control.rollouts.limits import unsupported_rollout
 from prometheus_ai.domain.release import Inputs
 from prometheus_ai.domain.spec import Spec
 from prometheus_ai.specs.diff import Change, diff
@@ -61,7 +62,7 @@ def diff_spec(plane: Plane, request: DeployRequest) -> SpecDiff:
         NotFound: there is no such target.
     """
     spec = request.spec
-    unsupported = plane.driver(spec.target).unsupported_fields(spec)
+    unsupported = (*plane.driver(spec.target).unsupported_fields(spec), *unsupported_rollout(spec))
     with plane.store.read() as reading:
         history = reading.releases(spec.name)
     newest = history[-1] if history else None

@@ -54,6 +54,11 @@ def start(
     plan = plan_for(plane, tx, spec, policy)
     if plan.refusal:
         raise Refused(f"the rollout does not fit: {plan.refusal}", hint="; ".join(plan.notes))
+    if plan.is_swap:
+        raise Refused(
+            "the rollout does not fit beside what runs, and exchanging replicas in place is not carried out yet",
+            hint="free memory or GPUs on the target, or deploy with --weight",
+        )
     stable = backend.stable
     weights = backend.wanted
     before = active(plane, backend.name)
