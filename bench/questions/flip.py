@@ -18,7 +18,6 @@ from typing import Self
 
 from bench.harness.card import publish
 from bench.harness.gateway import Connection, release, running_gateway, running_replica, table
-
 from prometheus_ai.adapters.gateways.envoy.client import GatewayClient
 from prometheus_ai.domain.route import RouteTable
 

@@ -168,7 +168,9 @@ class GatesSpec(_Frozen):
         default=None, description="Judged only where shadow answers are compared."
     )
     outputs: OutputsGate | None = None
-    means: tuple[MeanGate, ...] = Field(default=(), max_length=8)
+    means: tuple[MeanGate, ...] = Field(
+        default=(), max_length=8, description="Means of own metrics that may not get worse."
+    )
     warm_up_s: float = Field(
         default=5, ge=0, le=3600,
         description="What a replica does this soon after it became ready judges nobody.",
