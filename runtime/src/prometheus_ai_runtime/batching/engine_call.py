@@ -29,6 +29,8 @@ class EngineCall:
 
     def run(self, works: Sequence[Work]) -> list[Segment]:
         """Run the batch; on failure halve it until only the requests at fault fail."""
+        if self._gave_up(works):
+            return [(works, ModelFailed("nobody waits for this any more"))]
         try:
             return [(works, self._call(works))]
         except Exception as error:  # noqa: BLE001 - a model may raise anything
@@ -60,6 +62,11 @@ class EngineCall:
             close = getattr(pieces, "close", None)
             if close is not None:
                 close()
+
+    @staticmethod
+    def _gave_up(works: Sequence[Work]) -> bool:
+        """Whether looking for the fault has outlasted everybody who waits."""
+        return all(w.settled for w in works)
 
     def _call(self, works: Sequence[Work]) -> BatchResult:
         started = perf_counter()

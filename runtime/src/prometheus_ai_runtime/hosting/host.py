@@ -40,7 +40,7 @@ class ModelHost:
         self.room = Room(config.memory_bytes_max)
         self._stats: dict[str, ModelStats] = {}
         self._loop = asyncio.get_running_loop()
-        self._slots = asyncio.Semaphore(_LOADS_AT_ONCE)
+        self._slots = asyncio.Semaphore(1 if self.room.bounded else _LOADS_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __iter__(self) -> Iterator[HostedModel]:
@@ -128,8 +128,7 @@ class ModelHost:
 
     def progress_age_s(self, now: float) -> float:
         """For how long the slowest running engine call has shown no progress."""
-        began = [m.batcher.busy_since for m in self if m.batcher.busy_since is not None]
-        return max(0.0, now - min(began)) if began else 0.0
+        return max((m.progress_age_s(now) for m in self), default=0.0)
 
     def is_live(self, now: float) -> bool:
         """Whether no engine is wedged beyond the declared bound."""
@@ -165,12 +164,11 @@ class ModelHost:
 
     def tick(self, now: float) -> None:
         """Fail work past its deadline; end engines that can be ended and show no progress."""
-        progress_s = self.config.timeouts.progress_s
+        timeouts = self.config.timeouts
         for model in self:
             model.batcher.expire(now)
-            busy_since = model.batcher.busy_since
-            if busy_since is not None and now - busy_since > progress_s and model.kill_engine():
-                log("engine_killed", "error", model=model.config.label, progress_s=progress_s)
+            if model.is_overdue(now, timeouts) and model.kill_engine():
+                log("engine_killed", "error", model=model.config.label)
 
     def close(self) -> None:
         """Stop every queue and close every model."""
@@ -178,8 +176,8 @@ class ModelHost:
             task.cancel()
         for model in self:
             loaded = model.close("unloaded", "the server stops")
-            if loaded is not None and loaded.kill is not None:
-                loaded.kill()
+            if loaded is not None and loaded.life is not None:
+                loaded.life.kill()
         self.throttling.close()
 
     def _only_ready(self, name: str, version: str) -> HostedModel | None:

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from time import monotonic
+from time import monotonic, perf_counter
 from typing import Any
 
 from prometheus_ai_runtime.config import parse_signature
@@ -26,7 +26,8 @@ _KINDS = {
     "EngineError": EngineError,
 }
 _END_S = 5.0
-_CRASHES_FREE = 3
+_CRASHES_FREE = 12
+"""Finding the request at fault in a large batch may take this many deaths in a row."""
 _HOLD_OFF_S_MAX = 30.0
 
 
@@ -45,6 +46,9 @@ class IsolatedModel:
         self._request = request
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
+        self.starting_since: float | None = None
+        """When the start under way began, in ``perf_counter`` seconds."""
+        self.started_at = 0.0
         self._crashes = 0
         self._not_before = 0.0
         self._closed = False
@@ -64,9 +68,9 @@ class IsolatedModel:
     def predict(self, inputs: Tensors) -> Tensors:
         """Run a batch in the child; raises ModelProcessFailed when it dies or the model raises."""
         head, outputs = self._ask({"op": "predict"}, inputs)
+        self._crashes = 0
         if "error" in head:
             raise ModelProcessFailed(head["error"])
-        self._crashes = 0
         return outputs
 
     def stream(self, inputs: Tensors) -> Iterator[Tensors]:
@@ -120,6 +124,14 @@ class IsolatedModel:
             raise self._died() from error
 
     def _start(self) -> None:
+        self.starting_since = perf_counter()
+        try:
+            self._start_and_load()
+        finally:
+            self.started_at = perf_counter()
+            self.starting_since = None
+
+    def _start_and_load(self) -> None:
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-m", "prometheus_ai_runtime.hosting.worker"]
         with theirs:

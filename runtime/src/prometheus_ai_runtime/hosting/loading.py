@@ -14,7 +14,7 @@ from prometheus_ai_runtime.detect import detect
 from prometheus_ai_runtime.engines import load
 from prometheus_ai_runtime.engines.base import LoadedModel, LoadRequest
 from prometheus_ai_runtime.errors import RequestError
-from prometheus_ai_runtime.hosting.isolation import start_isolated
+from prometheus_ai_runtime.hosting.isolation import IsolatedModel, start_isolated
 from prometheus_ai_runtime.hosting.memory import resident_bytes
 from prometheus_ai_runtime.optional import load_optional
 from prometheus_ai_runtime.tensors.decode import decode
@@ -52,8 +52,8 @@ class Loaded:
     timings: tuple[tuple[int, float], ...] = ()
     """Rows and seconds of each warm-up batch."""
     warnings: tuple[str, ...] = ()
-    kill: Callable[[], None] | None = None
-    """Ends the engine's own process, where it has one."""
+    life: IsolatedModel | None = None
+    """The engine's own process, where it has one."""
 
     def close(self) -> None:
         """Free the model; may block."""
@@ -112,7 +112,7 @@ def load_model(config: ModelConfig, threads: int, progress: Progress) -> Loaded:
         memory_bytes=memory,
         timings=timings,
         warnings=(*model.warnings, *warnings),
-        kill=worker.kill if worker else None,
+        life=worker,
     )
 
 

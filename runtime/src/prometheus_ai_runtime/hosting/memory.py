@@ -41,11 +41,13 @@ class Room:
     def victims(self, needed: int, others: Iterable[T]) -> list[T] | None:
         """Models to evict, least recently used first, so that ``needed`` bytes fit.
 
+        Models load one at a time where room is bounded, so only those that are ready take any.
+
         None when they cannot fit even so.
         """
         if self.bytes_max is None:
             return []
-        present = [m for m in others if m.state in ("ready", "loading")]
+        present = [m for m in others if m.state == "ready"]
         excess = sum(m.memory_bytes for m in present) + needed - self.bytes_max
         chosen: list[T] = []
         for model in sorted(filter(self.evictable, present), key=lambda m: m.last_used):

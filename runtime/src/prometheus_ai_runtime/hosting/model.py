@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 from prometheus_ai_runtime.batching.batcher import Batcher
 from prometheus_ai_runtime.batching.costs import COSTS
 from prometheus_ai_runtime.batching.stats import ModelStats
-from prometheus_ai_runtime.config import ModelConfig
+from prometheus_ai_runtime.config import ModelConfig, Timeouts
 from prometheus_ai_runtime.errors import Overloaded, RequestError, Unavailable
 from prometheus_ai_runtime.hosting.loading import Loaded
 from prometheus_ai_runtime.signature import TensorSpec
@@ -107,11 +107,30 @@ class HostedModel:
         for resume in held:
             resume()
 
+    def progress_age_s(self, now: float) -> float:
+        """For how long the running engine call has shown no progress; starting anew is no call."""
+        since = self.batcher.busy_since
+        if since is None:
+            return 0.0
+        life = self.loaded.life if self.loaded is not None else None
+        if life is not None:
+            if life.starting_since is not None:
+                return 0.0
+            since = max(since, life.started_at)
+        return max(0.0, now - since)
+
+    def is_overdue(self, now: float, timeouts: Timeouts) -> bool:
+        """Whether the engine's own process hangs, in a call or while it starts."""
+        life = self.loaded.life if self.loaded is not None else None
+        if life is not None and life.starting_since is not None:
+            return now - life.starting_since > timeouts.startup_s
+        return self.progress_age_s(now) > timeouts.progress_s
+
     def kill_engine(self) -> bool:
         """End the engine's own process, where it has one; its calls then fail."""
-        if self.loaded is None or self.loaded.kill is None:
+        if self.loaded is None or self.loaded.life is None:
             return False
-        self.loaded.kill()
+        self.loaded.life.kill()
         return True
 
     def close(self, state: str, reason: str) -> Loaded | None:
