@@ -87,7 +87,7 @@ def test_the_index_leads_to_every_page() -> None:
     index = (ROOT / "docs/index.md").read_text()
     pages = [
         page.relative_to(ROOT / "docs").as_posix()
-        for folder in ("guides", "reference", "architecture")
+        for folder in ("guides", "concepts", "reference", "architecture")
         for page in (ROOT / "docs" / folder).glob("*.*")
         if page.suffix in (".md", ".json")
     ]
