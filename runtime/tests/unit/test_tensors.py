@@ -50,7 +50,7 @@ def echo(model: Echo, *bodies: bytes, json_bytes: int | None = None) -> BatchRes
     for body in bodies:
         decoded = decode(plan, body, json_bytes, finite_only=True)
         work = Row()
-        work.rows, work.parts = decoded.rows, decoded.parts
+        work.rows, work.parts, work.settled = decoded.rows, decoded.parts, False
         work.row_shapes = decoded.row_shapes
         works.append(work)
     ((_, result),) = EngineCall(model, plan, 10_000).run(works)
