@@ -6,12 +6,12 @@ from dataclasses import asdict, dataclass, replace
 import rfc8785
 
 from prometheus_ai.control.intake.inputs import pin
+from prometheus_ai.control.intake.spec_files import unsupported
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.control.rollouts.begin import resume, start
-from prometheus_ai.control.rollouts.limits import unsupported_rollout
 from prometheus_ai.domain.errors import Conflict, Unsupported
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import (
@@ -49,7 +49,7 @@ def deploy(plane: Plane, request: DeployRequest, asker: Asker) -> Deployed:
         InvalidInput, NotFound, Unavailable: as ``inputs.pin``.
     """
     spec = request.spec
-    problems = (*plane.driver(spec.target).unsupported_fields(spec), *unsupported_rollout(spec))
+    problems = unsupported(plane, spec)
     if problems:
         raise Unsupported("; ".join(problems))
     with plane.store.read() as reading:

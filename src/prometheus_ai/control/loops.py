@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import structlog
 
+from prometheus_ai.control.autoscale.tick import Autoscaler
 from prometheus_ai.control.loop.measure import Meter
 from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.plane import Plane
@@ -22,7 +23,7 @@ FAILURE_PAUSE_S_MAX = 30.0
 
 @dataclass(kw_only=True)
 class Loops:
-    """Runs the reconcile, measure and judge loops until stopped."""
+    """Runs the reconcile, measure, judge and scale loops until stopped."""
 
     plane: Plane
     reconcile_s: float
@@ -38,6 +39,7 @@ class Loops:
             ("reconcile", self._reconcile),
             ("measure", self._measure),
             ("judge", self._judge),
+            ("scale", self._scale),
         ):
             thread = threading.Thread(target=body, name=name, daemon=True)
             thread.start()
@@ -90,6 +92,17 @@ class Loops:
                 failures += 1
                 _report("judge_failed", error, failures)
                 self._stopping.wait(FAILURE_PAUSE_S)
+
+    def _scale(self) -> None:
+        autoscaler = Autoscaler(plane=self.plane)
+        failures = 0
+        while not self._stopping.wait(self.scrape_s):
+            try:
+                autoscaler.tick()
+                failures = 0
+            except Exception as error:  # noqa: BLE001 — as above
+                failures += 1
+                _report("scale_failed", error, failures)
 
 
 def _report(event: str, error: Exception, failures: int) -> None:

@@ -8,7 +8,7 @@ from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.domain.errors import Conflict, InvalidInput, NotFound
 from prometheus_ai.domain.event import Kind
-from prometheus_ai.domain.release import Backend, ReleasePhase, ReleaseState
+from prometheus_ai.domain.release import Backend, Release, ReleasePhase, ReleaseState
 from prometheus_ai.reconcile import versions_of
 
 REPLICAS_MAX = 1000
@@ -41,6 +41,7 @@ def scale(plane: Plane, name: str, replicas: int, version: str | None, asker: As
                 raise NotFound(f"there is no backend {name!r}", hint="`pai status` lists them")
             chosen = _chosen(backend, tx.release_states(name), version)
             routed = versions_of(backend.wanted) | versions_of(backend.in_force)
+            _refuse_where_a_policy_scales(tx.releases(name), chosen)
             for state in chosen:
                 if replicas == 0 and state.version in routed:
                     raise InvalidInput(
@@ -65,6 +66,17 @@ def scale(plane: Plane, name: str, replicas: int, version: str | None, asker: As
         act_on(plane, name)
     versions = tuple(state.version for state in chosen)
     return Scaled(backend=name, replicas=replicas, versions=versions)
+
+
+def _refuse_where_a_policy_scales(releases: list[Release], chosen: list[ReleaseState]) -> None:
+    """Replica counts have one owner: a person, or the policy."""
+    policies = {release.version: release.spec.scaling for release in releases}
+    for state in chosen:
+        if policies.get(state.version) is not None:
+            raise Conflict(
+                f"{state.backend}/{state.version} is scaled by its policy",
+                hint="change scaling.min and scaling.max in the spec and deploy it",
+            )
 
 
 def _chosen(

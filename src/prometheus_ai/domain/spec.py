@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from prometheus_ai.domain.image_spec import ImageSpec
-from prometheus_ai.domain.policy import RolloutSpec
+from prometheus_ai.domain.policy import RolloutSpec, ScalingSpec
 
 BACKEND_NAME = r"^[a-z]([a-z0-9-]{0,46}[a-z0-9])?$"
 VERSION_NAME = r"^[a-z0-9]([a-z0-9._-]{0,30}[a-z0-9])?$"
@@ -288,6 +288,10 @@ class Spec(_Frozen):
     image: ImageSpec | None = Field(
         default=None,
         description="How the container image is made, on targets that run containers.",
+    )
+    scaling: ScalingSpec | None = Field(
+        default=None,
+        description="How replicas follow demand; without it `replicas` stays until `pai scale`.",
     )
     labels: Annotated[dict[str, str], Field(max_length=64)] = Field(
         default_factory=dict,

@@ -114,6 +114,13 @@ class FakeGateway:
                 latency_s=now.latency_s.merge(added),
             )
 
+    def occupy(self, backend: str, version: str, *, active: int, pending: int = 0) -> None:
+        """Let a release have requests inside and waiting."""
+        with self._lock:
+            key = (backend, version)
+            now = self._counters.get(key) or _nothing(backend, version)
+            self._counters[key] = replace(now, active=active, pending=pending)
+
     def refuse(self, generation: int, words: str) -> None:
         """Let the data plane reject the table of this generation with these words."""
         with self._lock:

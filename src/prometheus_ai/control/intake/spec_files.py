@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_ai.control.autoscale.limits import unsupported_scaling
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import DeployRequest
 from prometheus_ai.control.rollouts.limits import unsupported_rollout
@@ -55,6 +56,19 @@ def spec_schema() -> dict[str, Any]:
     return json_schema()
 
 
+def unsupported(plane: Plane, spec: Spec) -> tuple[str, ...]:
+    """Return one message for each field that this target, or this platform, would ignore.
+
+    Raises:
+        NotFound: there is no such target.
+    """
+    return (
+        *plane.driver(spec.target).unsupported_fields(spec),
+        *unsupported_rollout(spec),
+        *unsupported_scaling(spec),
+    )
+
+
 def diff_spec(plane: Plane, request: DeployRequest) -> SpecDiff:
     """Compare a spec and its inputs with the newest release of its backend.
 
@@ -62,7 +76,6 @@ def diff_spec(plane: Plane, request: DeployRequest) -> SpecDiff:
         NotFound: there is no such target.
     """
     spec = request.spec
-    unsupported = (*plane.driver(spec.target).unsupported_fields(spec), *unsupported_rollout(spec))
     with plane.store.read() as reading:
         history = reading.releases(spec.name)
     newest = history[-1] if history else None
@@ -76,7 +89,7 @@ def diff_spec(plane: Plane, request: DeployRequest) -> SpecDiff:
         backend=spec.name,
         base=newest.version if newest else None,
         changes=changes,
-        unsupported=unsupported,
+        unsupported=unsupported(plane, spec),
     )
 
 

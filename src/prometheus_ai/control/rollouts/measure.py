@@ -42,7 +42,7 @@ def interval(
         candidate=_arm(windows.get(state.candidate)),
         baseline=_arm(windows.get(state.stable or "")),
         weight=state.weight / 100,
-        crashes=_crashes(plane, backend, state.candidate, before.at),
+        crashes=_crashes(plane, backend, state.candidate, (before.at, after.at)),
         unfit=_unfit(held, policy, before.at),
     )
 
@@ -59,9 +59,14 @@ def _arm(window: Window | None) -> Arm:
     )
 
 
-def _crashes(plane: Plane, backend: str, version: str, since: datetime) -> int:
+def _crashes(plane: Plane, backend: str, version: str, span: tuple[datetime, datetime]) -> int:
+    """Count each end once: in the interval that it falls in."""
     with plane.store.read() as reading:
-        ended = reading.ended_replicas(since, backend)
+        ended = [
+            record
+            for record in reading.ended_replicas(span[0], backend)
+            if record.ended_at is not None and record.ended_at < span[1]
+        ]
     return sum(
         1
         for record in ended

@@ -56,9 +56,10 @@ class Judge:
             if held is None or policy is None:
                 return
             at = self.plane.clock.now()
+            is_sticky = _is_sticky(self.plane, name, held)
             measured = interval(self.plane, name, held, span, policy)
             evidence = observe(held.evidence, measured, policy.gates)
-            verdict = judge(compare(evidence, policy.gates, at), policy, at)
+            verdict = judge(compare(evidence, policy.gates, at, is_sticky=is_sticky), policy, at)
             self.plane.rollouts[name] = replace(held, evidence=evidence, verdict=verdict)
         made = advance(self.plane, name)
         clock = self.plane.clock.monotonic()
@@ -81,7 +82,11 @@ def advance(plane: Plane, name: str) -> RolloutDecision | None:
             found = views(plane, reading, sight(plane), now, name)
         if not found:
             return None
-        facts = _facts(found[0][0], held)
+        view = found[0][0]
+        if any(release.target in view.unreachable for release in view.releases):
+            # Nothing is concluded from a target's silence.
+            return None
+        facts = _facts(view, held)
         made = next_step(held.state, facts, policy, now)
         changed = made.act is not Act.HOLD or made.state != held.state
         moved = replace(
@@ -201,6 +206,12 @@ def _gate(gate: GateResult) -> dict[str, Any]:
         "harm": round(gate.harm, 4),
         "safety": round(gate.safety, 4),
     }
+
+
+def _is_sticky(plane: Plane, name: str, held: Held) -> bool:
+    with plane.store.read() as reading:
+        release = reading.release(name, held.state.candidate)
+    return release is not None and release.spec.route.sticky is not None
 
 
 def _policy(plane: Plane, name: str, held: Held | None) -> RolloutSpec | None:

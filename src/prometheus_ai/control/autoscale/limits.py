@@ -1,0 +1,28 @@
+"""What autoscaling cannot do yet: a field that would be ignored is an error."""
+
+from prometheus_ai.domain.spec import Spec
+
+
+def unsupported_scaling(spec: Spec) -> tuple[str, ...]:
+    """Return one message for each field of ``scaling:`` that would be ignored, with what works instead."""
+    policy = spec.scaling
+    if policy is None:
+        return ()
+    asked = {
+        "min: 0": (
+            policy.min == 0,
+            "nothing holds requests for a sleeping release yet; use min: 1",
+        ),
+        "cpu": (
+            policy.cpu is not None,
+            "it is not measured yet; use concurrency, queue or latency",
+        ),
+        "memory": (policy.memory is not None, "it is not measured yet; use concurrency or queue"),
+        "metrics": (
+            bool(policy.metrics),
+            "they are not read yet; use concurrency, queue or latency",
+        ),
+    }
+    return tuple(
+        f"scaling.{name}: {words}" for name, (is_asked, words) in asked.items() if is_asked
+    )
