@@ -56,9 +56,7 @@ class BackendView:
 
     def routed_versions(self) -> frozenset[str]:
         """Return the versions that have traffic, wanted or in force."""
-        return (
-            versions_of(self.backend.wanted) | versions_of(self.backend.in_force) | self.needed
-        )
+        return versions_of(self.backend.wanted) | versions_of(self.backend.in_force) | self.needed
 
 
 def versions_of(weights: Weights) -> frozenset[str]:
