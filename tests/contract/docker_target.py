@@ -144,13 +144,18 @@ class DockerTarget:
         """Remove everything that carries this home's label."""
         for opened in self.drivers:
             opened.close()
-        mine = f"label={LABEL_HOME}={self.home}"
-        for listing, removing in (
-            (("ps", "--all"), ("rm", "--force", "--volumes")),
-            (("volume", "ls"), ("volume", "rm", "--force")),
-            (("network", "ls"), ("network", "rm")),
-            (("images",), ("rmi", "--force")),
-        ):
-            found = docker(*listing, "--quiet", "--filter", mine).split()
-            if found:
-                docker(*removing, *dict.fromkeys(found))
+        remove_everything(self.home)
+
+
+def remove_everything(home: str) -> None:
+    """Remove what an installation has on the engine."""
+    mine = f"label={LABEL_HOME}={home}"
+    for listing, removing in (
+        (("ps", "--all"), ("rm", "--force", "--volumes")),
+        (("volume", "ls"), ("volume", "rm", "--force")),
+        (("network", "ls"), ("network", "rm")),
+        (("images",), ("rmi", "--force")),
+    ):
+        found = docker(*listing, "--quiet", "--filter", mine).split()
+        if found:
+            docker(*removing, *dict.fromkeys(found))

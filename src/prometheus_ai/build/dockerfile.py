@@ -78,8 +78,8 @@ def _tools(base: str) -> str:
         "FROM base AS tools",
         _run(
             _NETWORK,
-            "python3 -m venv /uv",
-            "/uv/bin/pip install --quiet --no-cache-dir --disable-pip-version-check"
+
+            "python3 -m pip install --quiet --no-cache-dir --disable-pip-version-check --target /uv"
             " --require-hashes -r /tmp/tools.txt",
             mounts=(*_SECRETS, "--mount=type=bind,source=locks/tools.txt,target=/tmp/tools.txt"),
         ),
@@ -100,7 +100,7 @@ def _builder() -> str:
         _run(
             _NETWORK,
             "mkdir /wheels",
-            "/uv/bin/pip wheel --quiet --no-deps --require-hashes -r /tmp/compiled.txt -w /wheels",
+            "python3 -m pip wheel --quiet --no-deps --require-hashes -r /tmp/compiled.txt -w /wheels",
             mounts=(*_SECRETS, "--mount=type=bind,source=locks/compiled.txt,target=/tmp/compiled.txt"),
         ),
     ])  # fmt: skip
