@@ -1,6 +1,7 @@
 """The loops of the control plane: each a thread with an owner, a bounded wait and a way to stop."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -32,77 +33,66 @@ class Loops:
     """How long measurements and records of ended replicas are kept."""
     _stopping: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
+    _wakers: list[threading.Event] = field(default_factory=list)
 
     def start(self) -> None:
         """Start the loops."""
-        for name, body in (
-            ("reconcile", self._reconcile),
-            ("measure", self._measure),
-            ("judge", self._judge),
-            ("scale", self._scale),
+        meter = Meter(plane=self.plane, kept=self.kept)
+        judge = Judge(plane=self.plane)
+        autoscaler = Autoscaler(plane=self.plane)
+        for name, step, woken in (
+            ("reconcile", self._reconcile, self.plane.wake),
+            ("measure", _every(self.scrape_s, meter.read_once), threading.Event()),
+            ("judge", _every(JUDGE_S, judge.tick), threading.Event()),
+            ("scale", _every(self.scrape_s, autoscaler.tick), threading.Event()),
         ):
-            thread = threading.Thread(target=body, name=name, daemon=True)
+            thread = threading.Thread(
+                target=self._repeat, args=(name, step, woken), name=name, daemon=True
+            )
             thread.start()
             self._threads.append(thread)
+            self._wakers.append(woken)
 
     def stop(self, timeout_s: float = 10.0) -> None:
         """Ask the loops to end, and wait for them."""
         self._stopping.set()
-        self.plane.wake.set()
+        for waker in self._wakers:
+            waker.set()
         for thread in self._threads:
             thread.join(timeout_s)
 
-    def _reconcile(self) -> None:
+    def _repeat(self, name: str, step: Callable[[], float], woken: threading.Event) -> None:
+        """Take steps until stopped; each says how long to pause unless woken."""
         failures = 0
         while not self._stopping.is_set():
-            pause_s = self.reconcile_s
-            self.plane.wake.clear()
+            woken.clear()
             try:
-                look = reconcile_once(self.plane)
+                pause_s = step()
                 failures = 0
-                if look is not None:
-                    until = (look - self.plane.clock.now()).total_seconds()
-                    pause_s = min(pause_s, max(until, 0.0))
             except Exception as error:  # noqa: BLE001
-                # A loop survives any error: it is recorded, and the next pass starts from stored state.
+                # A loop survives any error: it is recorded, and the next step starts from stored state.
                 failures += 1
                 pause_s = min(FAILURE_PAUSE_S * 2 ** (failures - 1), FAILURE_PAUSE_S_MAX)
-                _report("reconcile_failed", error, failures)
-            self.plane.wake.wait(pause_s)
+                _report(f"{name}_failed", error, failures)
+            if not self._stopping.is_set():
+                woken.wait(pause_s)
 
-    def _measure(self) -> None:
-        meter = Meter(plane=self.plane, kept=self.kept)
-        failures = 0
-        while not self._stopping.wait(self.scrape_s):
-            try:
-                meter.read_once()
-                failures = 0
-            except Exception as error:  # noqa: BLE001 — as above
-                failures += 1
-                _report("measure_failed", error, failures)
+    def _reconcile(self) -> float:
+        look = reconcile_once(self.plane)
+        if look is None:
+            return self.reconcile_s
+        until = (look - self.plane.clock.now()).total_seconds()
+        return min(self.reconcile_s, max(until, 0.0))
 
-    def _judge(self) -> None:
-        judge = Judge(plane=self.plane)
-        failures = 0
-        while not self._stopping.wait(JUDGE_S):
-            try:
-                judge.tick()
-                failures = 0
-            except Exception as error:  # noqa: BLE001 — as above
-                failures += 1
-                _report("judge_failed", error, failures)
-                self._stopping.wait(FAILURE_PAUSE_S)
 
-    def _scale(self) -> None:
-        autoscaler = Autoscaler(plane=self.plane)
-        failures = 0
-        while not self._stopping.wait(self.scrape_s):
-            try:
-                autoscaler.tick()
-                failures = 0
-            except Exception as error:  # noqa: BLE001 — as above
-                failures += 1
-                _report("scale_failed", error, failures)
+def _every(seconds: float, step: Callable[[], None]) -> Callable[[], float]:
+    """Return a step that is taken every so many seconds."""
+
+    def taken() -> float:
+        step()
+        return seconds
+
+    return taken
 
 
 def _report(event: str, error: Exception, failures: int) -> None:
