@@ -15,7 +15,7 @@ import uvicorn
 from prometheus_ai.api import create_app
 from prometheus_ai.compose.clock import SystemClock
 from prometheus_ai.control.control_plane import ControlPlane
-from prometheus_ai.control.loop.loops import Loops
+from prometheus_ai.control.loops import Loops
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.domain.errors import InvalidInput
