@@ -9,6 +9,7 @@ from time import perf_counter
 
 from prometheus_ai_runtime.batching.curve import LatencyCurve
 from prometheus_ai_runtime.batching.engine_call import EngineCall, Segment, failure_of
+from prometheus_ai_runtime.batching.gathering import Gathering
 from prometheus_ai_runtime.batching.lineup import Bounds, Lineup
 from prometheus_ai_runtime.batching.stats import ModelStats
 from prometheus_ai_runtime.batching.streaming import Piece, run_stream
@@ -18,8 +19,6 @@ from prometheus_ai_runtime.errors import DeadlinePassed, Overloaded, RequestErro
 from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.watch.cgroup import Throttling
 
-_GATHER_SHARE = 0.04
-_GATHER_S_MAX = 0.002
 _RETRY_AFTER_S_MAX = 60
 
 
@@ -51,8 +50,7 @@ class Batcher:
         self._queue_rows_max = options.queue_rows_max
         self._wait_s = options.wait_ms_max / 1e3
         self._inline_s_max = 0.0
-        self._gather_until = 0.0
-        self._gather_rows = 0
+        self._gathering = Gathering()
 
     def open(self, call: EngineCall, inline_us_max: float) -> None:
         """Start taking work; batches expected to be shorter than the bound run on the event loop."""
@@ -131,7 +129,7 @@ class Batcher:
         if self.busy_since is not None or not self.lineup.rows:
             return
         now = perf_counter()
-        if self._gather_rows and self._gathering(now):
+        if self._gathering.waits(now, self.lineup.rows):
             self._scheduled = True
             self._loop.call_soon(self._flush)
             return
@@ -142,12 +140,6 @@ class Batcher:
             self._fail_late(work)
         if works:
             self._start(works, now)
-
-    def _gathering(self, now: float) -> bool:
-        if now < self._gather_until and self.lineup.rows < self._gather_rows:
-            return True
-        self._gather_rows = 0
-        return False
 
     def _waiting(self, now: float) -> bool:
         if self.lineup.rows >= self.options.rows_max:
@@ -238,9 +230,12 @@ class Batcher:
         """Answer a batch and see to the next one; on the event loop."""
         now = perf_counter()
         self.running = ()
-        started, self.busy_since = self.busy_since, None
-        if threaded and self.lineup.rows >= self.options.rows_max and not self._scheduled:
-            # A whole batch waits: the engine gets it before this one's answers are encoded.
+        self.busy_since = None
+        rows_max = self.options.rows_max
+        queued, done = self.lineup.rows, sum([w.rows for w in works])
+        gathers = self._gathering.plan(done, queued, rows_max, self.curve.saving_s)
+        if queued and threaded and not gathers and not self._scheduled:
+            # The engine gets its next batch before this one's answers are encoded.
             self._flush()
         throttled = self._throttling.refresh(now)
         for part, result in segments:
@@ -262,25 +257,10 @@ class Batcher:
                 first_row += work.rows
         self.stats.trim()
         if self.busy_since is None:
-            if threaded and started is not None:
-                self._expect_back(works, now - started)
+            self._gathering.open(perf_counter())
             if self.lineup.rows and not self._scheduled:
                 self._scheduled = True
                 self._loop.call_soon(self._flush)
-
-    def _expect_back(self, works: Sequence[Work], spent_s: float) -> None:
-        """Clients just answered together tend to return together, within microseconds.
-
-        The next batch waits for them where that costs less than a call of its own for those
-        who are already here: at most a small share of the batch just run, at most half of what
-        a call costs without rows. A lone client is never waited for.
-        """
-        rows = self.lineup.rows + sum([w.rows for w in works])
-        if len(works) < 2 and not self.lineup.rows:
-            return
-        self._gather_rows = min(rows, self.options.rows_max)
-        wait_s = min(_GATHER_S_MAX, _GATHER_SHARE * spent_s, self.curve.line()[0] / 2)
-        self._gather_until = perf_counter() + wait_s
 
     def _complete_together(self, works: Sequence[Work], result: BatchResult) -> None:
         crowd = works[0].crowd

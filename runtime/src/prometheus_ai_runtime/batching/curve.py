@@ -5,17 +5,21 @@ from typing import Any
 _DECAY = 0.98
 _TRUSTED_COUNT = 3
 _SIZES_MAX = 512
+_SAVING_EVERY = 64
 
 
 class LatencyCurve:
     """Seconds of compute for a batch of n rows: measured sizes as they are, others from a line."""
 
-    __slots__ = ("_n", "_sx", "_sxx", "_sxy", "_sy", "sizes")
+    __slots__ = ("_learned", "_n", "_sx", "_sxx", "_sxy", "_sy", "saving_s", "sizes")
 
     def __init__(self) -> None:
         self.sizes: dict[int, tuple[float, int]] = {}
         """Rows → (decayed mean seconds, count)."""
         self._n = self._sx = self._sy = self._sxx = self._sxy = 0.0
+        self._learned = 0
+        self.saving_s = 0.0
+        """What one call in place of two saves: the part of its cost that has nothing to do with rows."""
 
     def observe(self, rows: int, seconds: float) -> None:
         """Learn from one batch."""
@@ -29,6 +33,9 @@ class LatencyCurve:
             # The mean of the first few, then a moving one: quick to learn, slow to be fooled.
             weight = 1.0 / (count + 1) if count < 20 else 0.05
             self.sizes[rows] = (mean + weight * (seconds - mean), count + 1)
+        self._learned += 1
+        if known is None or self._learned % _SAVING_EVERY == 0:
+            self.saving_s = self._saving()
         self._n = self._n * _DECAY + 1.0
         self._sx = self._sx * _DECAY + rows
         self._sy = self._sy * _DECAY + seconds
@@ -48,6 +55,21 @@ class LatencyCurve:
         if fixed < 0.0:
             return 0.0, self._sy / self._sx
         return fixed, slope
+
+    def _saving(self) -> float:
+        """The intercept of a line through all sizes alike, however long ago each was seen.
+
+        A queue that always fills the same batches teaches the decayed line nothing of other sizes.
+        """
+        n = len(self.sizes)
+        mean_x = sum(self.sizes) / n
+        mean_y = sum([mean for mean, _ in self.sizes.values()]) / n
+        spread = sum([(x - mean_x) ** 2 for x in self.sizes])
+        if not spread:
+            return 0.0
+        pairs = self.sizes.items()
+        slope = sum([(x - mean_x) * (mean - mean_y) for x, (mean, _) in pairs]) / spread
+        return max(0.0, mean_y - slope * mean_x)
 
     def predict(self, rows: int) -> float:
         """Expected seconds for a batch of this size; 0 when nothing is known."""
