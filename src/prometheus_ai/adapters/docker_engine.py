@@ -1,4 +1,4 @@
-"""The HTTP API of a Docker Engine: over a Unix socket, TCP, or TCP with TLS. See decision 0008."""
+"""The HTTP API of a Docker Engine: over a Unix socket, TCP, or TCP with TLS. See decision 0009."""
 
 import io
 import json
