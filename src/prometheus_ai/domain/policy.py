@@ -301,8 +301,12 @@ class ScalingSpec(_Frozen):
     memory: float | None = Field(
         default=None, gt=0, le=100, description="Percent of memory to hold."
     )
-    metrics: tuple[MetricTarget, ...] = Field(default=(), max_length=8)
-    schedule: tuple[ScheduledFloor, ...] = Field(default=(), max_length=32)
+    metrics: tuple[MetricTarget, ...] = Field(
+        default=(), max_length=8, description="Own metrics that replicas follow; the largest wish wins."
+    )
+    schedule: tuple[ScheduledFloor, ...] = Field(
+        default=(), max_length=32, description="Times of the week with a floor of replicas."
+    )
     stable_s: float = Field(
         default=60, ge=6, le=3600, description="Demand is averaged over this; see `panic_ratio`."
     )
