@@ -1,5 +1,6 @@
 """The builder."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -56,6 +57,7 @@ class DockerBuilder:
         self._engine = engine
         self._network = network
         self._command = command or DockerCommand(engine.url)
+        self._sdists: dict[tuple[str, str], tuple[str, ...]] = {}
 
     def check(self) -> None:
         """Ask the engine for its version, and try a build of two lines."""
@@ -76,7 +78,13 @@ class DockerBuilder:
         return BaseImage(reference=reference, digest=facts["Id"], size_bytes=facts["Size"])
 
     def sdists(self, lock_path: Path, python: str) -> tuple[str, ...]:
-        """Ask uv which packages it would have to compile."""
+        """Ask uv which packages it would have to compile; a lock's answer is kept."""
+        key = (hashlib.sha256(lock_path.read_bytes()).hexdigest(), python)
+        if key not in self._sdists:
+            self._sdists[key] = self._without_wheels(lock_path, python)
+        return self._sdists[key]
+
+    def _without_wheels(self, lock_path: Path, python: str) -> tuple[str, ...]:
         missing: list[str] = []
         for _ in range(SDISTS_MAX):
             said = self._try_wheels(lock_path, python, missing)

@@ -1,0 +1,60 @@
+"""BuildKit's progress becomes steps, and its failures words."""
+
+from prometheus_ai.adapters.builders.docker.network import BuildNetwork, network_of
+from prometheus_ai.adapters.builders.docker.progress import Progress
+
+SAID = """#1 [internal] load build definition from Dockerfile
+#1 transferring dockerfile: 1.2kB done
+#1 DONE 0.1s
+
+#5 [base 1/1] FROM docker.io/library/python:3.11-slim
+#5 CACHED
+
+#7 [heavy 1/1] RUN uv pip sync
+#7 sha256:0123
+#7 0.533 Resolved 9 packages
+#7 DONE 12.3s
+
+#9 exporting to image
+#9 DONE 0.4s
+"""
+FAILURE = """#7 [light 1/1] RUN uv pip sync
+#7 0.533 error: hash mismatch for anyio
+#7 ERROR: executor failed running [/bin/sh -c uv]: exit code: 1
+error: failed to solve: executor failed running
+"""
+
+
+def fed(text: str) -> tuple[Progress, list[str]]:
+    said: list[str] = []
+    heard = Progress(said.append)
+    for line in text.splitlines(keepends=True):
+        heard.feed(line)
+    return heard, said
+
+
+def test_steps_have_names_times_and_cache_hits() -> None:
+    heard, said = fed(SAID)
+    assert [(step.name, step.took_s, step.is_cached) for step in heard.steps.values()] == [
+        ("base 1/1: FROM docker.io/library/python:3.11-slim", 0.0, True),
+        ("heavy 1/1: RUN uv pip sync", 12.3, False),
+    ]
+    assert said[1] == "heavy 1/1: RUN uv pip sync (12.3 s)"
+
+
+def test_a_failure_says_what_the_step_said() -> None:
+    heard, _ = fed(FAILURE)
+    assert "hash mismatch for anyio" in heard.reason()
+
+
+def test_network_settings_are_quoted_for_the_shell(tmp_path: object) -> None:
+    network = BuildNetwork(index_url="https://u:p'w@index/simple", proxies={"NO_PROXY": "a, b"})
+    lines = network.shell().splitlines()
+    assert """UV_DEFAULT_INDEX='https://u:p'"'"'w@index/simple'""" in lines
+    assert "no_proxy='a, b'" in lines
+
+
+def test_a_missing_certificate_file_is_left_out() -> None:
+    found = network_of({"SSL_CERT_FILE": "/nowhere", "https_proxy": "http://proxy:3128"}, None)
+    assert found.ca_file is None
+    assert found.proxies == {"HTTPS_PROXY": "http://proxy:3128"}
