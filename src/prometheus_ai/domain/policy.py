@@ -302,7 +302,9 @@ class ScalingSpec(_Frozen):
         default=None, gt=0, le=100, description="Percent of memory to hold."
     )
     metrics: tuple[MetricTarget, ...] = Field(
-        default=(), max_length=8, description="Own metrics that replicas follow; the largest wish wins."
+        default=(),
+        max_length=8,
+        description="Own metrics that replicas follow; the largest wish wins.",
     )
     schedule: tuple[ScheduledFloor, ...] = Field(
         default=(), max_length=32, description="Times of the week with a floor of replicas."
