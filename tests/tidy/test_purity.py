@@ -11,6 +11,7 @@ DECIDERS = (
     "prometheus_ai.domain",
     "prometheus_ai.reconcile",
     "prometheus_ai.analysis",
+    "prometheus_ai.gates",
     "prometheus_ai.rollout",
     "prometheus_ai.scaling",
 )

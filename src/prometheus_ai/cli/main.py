@@ -31,6 +31,48 @@ _TOKEN: Sections = {
         "revoke": ("prometheus_ai.cli.govern.token_revoke:revoke", "Make a token useless at once."),
     }
 }
+_GATE: Sections = {
+    "Commands": {
+        "explain": (
+            "prometheus_ai.cli.supply.gate_explain:explain",
+            "Show each rule with its evidence.",
+        ),
+        "policy": (
+            "prometheus_ai.cli.supply.gate_policy:policy",
+            "Print the policy in force, or check a file.",
+        ),
+    }
+}
+_ADVISORIES: Sections = {
+    "Commands": {
+        "status": (
+            "prometheus_ai.cli.supply.advisories_status:status",
+            "Show what the gate judges by, and its age.",
+        ),
+        "import": (
+            "prometheus_ai.cli.supply.advisories_import:import_archive",
+            "Take in an archive from this machine.",
+        ),
+        "update": (
+            "prometheus_ai.cli.supply.advisories_update:update",
+            "Download an archive and take it in.",
+        ),
+    }
+}
+_MODEL: Sections = {
+    "Commands": {
+        "scan": (
+            "prometheus_ai.cli.supply.model_scan:scan",
+            "Say what loading a model file would run.",
+        ),
+        "sign": ("prometheus_ai.cli.supply.model_sign:sign", "Sign the model of a release."),
+    }
+}
+_KEY: Sections = {
+    "Commands": {
+        "create": ("prometheus_ai.cli.supply.key_create:create", "Make a key to sign with."),
+    }
+}
 _IMAGE: Sections = {
     "Commands": {
         "plan": (
@@ -105,6 +147,15 @@ _PAI: Sections = {
             "Explain what runs, what is wanted and what is next.",
         ),
     },
+    "Supply chain": {
+        "gate": ("prometheus_ai.cli.main:gate", "Explain what may run, and why."),
+        "advisories": (
+            "prometheus_ai.cli.main:advisories",
+            "Keep known weaknesses of packages up to date.",
+        ),
+        "model": ("prometheus_ai.cli.main:model", "Scan and sign model files."),
+        "key": ("prometheus_ai.cli.main:key", "Make keys to sign with."),
+    },
     "Governance": {
         "audit": ("prometheus_ai.cli.main:audit", "Verify or export the tamper-evident log."),
         "token": ("prometheus_ai.cli.main:token", "Make, list and revoke API tokens."),
@@ -154,3 +205,9 @@ audit = LazyGroup("audit", sections=_AUDIT, help="Verify or export the tamper-ev
 token = LazyGroup("token", sections=_TOKEN, help="Make, list and revoke API tokens.")
 image = LazyGroup("image", sections=_IMAGE, help="Plan, build, eject and judge images.")
 target = LazyGroup("target", sections=_TARGET, help="Add, list and remove places to run.")
+gate = LazyGroup("gate", sections=_GATE, help="Explain what may run, and why.")
+advisories = LazyGroup(
+    "advisories", sections=_ADVISORIES, help="Keep known weaknesses of packages up to date."
+)
+model = LazyGroup("model", sections=_MODEL, help="Scan and sign model files.")
+key = LazyGroup("key", sections=_KEY, help="Make keys to sign with.")

@@ -13,7 +13,7 @@ from prometheus_ai.client.prediction import Prediction
 from prometheus_ai.client.progress import Goal, wait_until_served
 from prometheus_ai.client.records import Record, Records, record, records
 from prometheus_ai.client.tensors import infer_body, nested_data
-from prometheus_ai.client.uploads import Say
+from prometheus_ai.client.uploads import Say, upload
 from prometheus_ai.client.wire import Wire
 
 DEPLOY_TIMEOUT_S = 900.0
@@ -286,6 +286,29 @@ class Client:
         """Return the recorded builds of a backend, oldest first."""
         return records(self._wire.ask("GET", f"{_backend(name)}/images").json())
 
+    def gate(self, name: str, version: str | None = None) -> Record:
+        """Explain the gate's latest decision about a backend, or about one version."""
+        return record(
+            self._wire.ask("GET", f"{_backend(name)}/gate", query={"version": version}).json()
+        )
+
+    def advisories(self) -> Record:
+        """Say what advisory data the gate judges by."""
+        return self._get("/api/v1/advisories")
+
+    def import_advisories(self, path: Path | str, on_progress: Say = _silent) -> Record:
+        """Upload an OSV archive or a catalogue of exploited weaknesses, and judge by it."""
+        found = upload(self._wire, Path(), str(path), on_progress)
+        return self._long("/api/v1/advisories/imports", {"digest": found.digest})
+
+    def update_advisories(self, url: str) -> Record:
+        """Let the control plane download an archive, and judge by it."""
+        return self._long("/api/v1/advisories/updates", {"url": url})
+
+    def add_signature(self, digest: str, bundle: str) -> Record:
+        """Keep a signature (a Sigstore bundle) over a model's digest."""
+        return self._post("/api/v1/signatures", {"digest": digest, "bundle": bundle})
+
     def create_token(self, name: str, role: str) -> Record:
         """Make an API token with a role (viewer, deployer, admin); its secret is shown once."""
         return self._post("/api/v1/tokens", {"name": name, "role": role})
@@ -341,6 +364,10 @@ class Client:
 
     def _get(self, path: str) -> Record:
         return record(self._wire.ask("GET", path).json())
+
+    def _long(self, path: str, body: Mapping[str, Any]) -> Record:
+        answer = self._wire.ask("POST", path, body=body, timeout_s=DEPLOY_TIMEOUT_S)
+        return record(answer.json())
 
     def _post(self, path: str, body: Mapping[str, Any]) -> Record:
         return record(self._wire.ask("POST", path, body=body).json())

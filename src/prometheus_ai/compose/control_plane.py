@@ -16,6 +16,7 @@ from prometheus_ai.adapters.inspectors.runtime import RuntimeInspector
 from prometheus_ai.adapters.stores.home_lock import HomeLock
 from prometheus_ai.adapters.stores.sql import SqlStore
 from prometheus_ai.compose.clock import SystemClock
+from prometheus_ai.compose.gate import open_gate
 from prometheus_ai.compose.gateway import gateway_client
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.compose.targets import Targets, know_installation
@@ -104,6 +105,7 @@ def _plane(settings: Settings, store: SqlStore, resources: ExitStack) -> Plane:
         inspector=RuntimeInspector(environments),
         clock=SystemClock(),
         workers=workers,
+        gate=open_gate(settings),
         gateway_url=settings.gateway_url,
         checkpoint_path=settings.database.parent / "audit-checkpoint.json",
         wake=wake,

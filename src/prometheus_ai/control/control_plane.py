@@ -5,6 +5,8 @@ from typing import Any
 
 from prometheus_ai.control import access, collect, delete, deploy, scale, shift
 from prometheus_ai.control.containers import images, targets
+from prometheus_ai.control.gates import advisories, explain, signatures
+from prometheus_ai.control.gates.admit import check_upload
 from prometheus_ai.control.intake import spec_files, uploads
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
@@ -18,6 +20,7 @@ from prometheus_ai.control.show.views import (
     Why,
 )
 from prometheus_ai.domain.event import Role, Token
+from prometheus_ai.domain.gate import AdvisoryData, SignatureCheck
 from prometheus_ai.domain.image import BuildPlan, BuildRecord
 from prometheus_ai.domain.release import Artefact
 from prometheus_ai.domain.target import TargetRecord
@@ -118,6 +121,7 @@ class ControlPlane:
         self, model: Artefact, engine: str | None, *, allow_pickle: bool
     ) -> Mapping[str, Any]:
         """Read what an uploaded model is."""
+        check_upload(self.plane, model, allow_pickle=allow_pickle)
         path = self.plane.artefacts.open_path(model)
         return self.plane.inspector.inspect(path, engine=engine, allow_pickle=allow_pickle)
 
@@ -148,6 +152,26 @@ class ControlPlane:
     def image_history(self, name: str) -> tuple[BuildRecord, ...]:
         """Return the recorded builds of a backend."""
         return images.image_history(self.plane, name)
+
+    def explain_gate(self, name: str, version: str | None) -> explain.GateView:
+        """Explain the latest decision of the gate about a backend."""
+        return explain.explain(self.plane, name, version)
+
+    def advisories(self) -> AdvisoryData:
+        """Say what advisory data the gate judges by."""
+        return advisories.status(self.plane)
+
+    def import_advisories(self, digest: str, asker: Asker) -> AdvisoryData:
+        """Take in an uploaded archive of advisories."""
+        return advisories.import_upload(self.plane, digest, asker)
+
+    def update_advisories(self, url: str, asker: Asker) -> AdvisoryData:
+        """Download an archive of advisories and take it in."""
+        return advisories.update(self.plane, url, asker)
+
+    def add_signature(self, digest: str, bundle: bytes, asker: Asker) -> SignatureCheck:
+        """Keep a signature over a model."""
+        return signatures.add(self.plane, digest, bundle, asker)
 
     def create_token(self, name: str, role: str, asker: Asker) -> access.NewToken:
         """Make an API token; its secret is shown once."""

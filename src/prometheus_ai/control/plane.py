@@ -2,15 +2,17 @@
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from prometheus_ai.domain.errors import NotFound, Unsupported
+from prometheus_ai.domain.gate import ModelScan
 from prometheus_ai.domain.replica import Exit, Observed
 from prometheus_ai.domain.route import BackendRoute, GatewayStatus, Receipt
 from prometheus_ai.domain.target import TargetRecord
+from prometheus_ai.ports.advisories import AdvisoryDatabase
 from prometheus_ai.ports.artefact_store import ArtefactStore
 from prometheus_ai.ports.clock import Clock
 from prometheus_ai.ports.driver import Driver
@@ -18,7 +20,9 @@ from prometheus_ai.ports.environment import EnvironmentResolver, RuntimeWheels
 from prometheus_ai.ports.image_builder import ImageBuilder
 from prometheus_ai.ports.metric_source import MetricSource
 from prometheus_ai.ports.model_inspector import ModelInspector
+from prometheus_ai.ports.model_scanner import ModelScanner
 from prometheus_ai.ports.route_table import RouteTablePort
+from prometheus_ai.ports.signatures import SignatureVerifier
 from prometheus_ai.ports.state_store import StateStore
 from prometheus_ai.ports.target_opener import OpenedTarget, TargetOpener
 
@@ -82,6 +86,22 @@ class NoTargets:
 
 
 @dataclass(kw_only=True)
+class Gate:
+    """What the supply-chain gate works with."""
+
+    policy: Callable[[], str]
+    """Reads the text of the policy file, or the default; asked before every decision."""
+    models: ModelScanner
+    advisories: AdvisoryDatabase
+    signatures: SignatureVerifier
+    evidence: ArtefactStore
+    """Evidence and reports by digest. Never collected: old decisions are made again from it."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    scans: dict[tuple[str, str, frozenset[str]], ModelScan] = field(default_factory=dict)
+    """Scans by model digest, scanner and allowed names; made again after a restart."""
+
+
+@dataclass(kw_only=True)
 class Plane:
     """The control plane's ports and memory. Use cases are functions over it."""
 
@@ -100,6 +120,8 @@ class Plane:
     opener: TargetOpener = field(default_factory=NoTargets)
     wheels: RuntimeWheels | None = None
     """Model servers for images; None where no images are built."""
+    gate: Gate | None = None
+    """None in tests that gate nothing."""
     gateway_url: str = ""
     checkpoint_path: Path | None = None
     """Where a copy of the audit log's head is kept outside the store; none in tests that need none."""

@@ -24,7 +24,8 @@ READS = {"status", "releases", "logs", "events", "why", "diff", "predict", "veri
 WANTED = {
     "up", "down", "init", "schema", "diff", "deploy", "predict", "status", "releases", "route",
     "promote", "rollback", "rollout", "scale", "logs", "events", "why", "audit", "delete", "doctor",
-    "version", "server", "gateway", "token", "completion", "gc",
+    "version", "server", "gateway", "token", "completion", "gc", "gate", "advisories",
+    "model", "key", "image", "target",
 }  # fmt: skip
 
 

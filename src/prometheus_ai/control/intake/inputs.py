@@ -3,6 +3,7 @@
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
+from prometheus_ai.control.gates.admit import check_model
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import DeployRequest
 from prometheus_ai.domain.errors import InvalidInput, NotFound
@@ -16,10 +17,12 @@ def pin(plane: Plane, request: DeployRequest, latest: Release | None) -> Inputs:
     Raises:
         NotFound: the model or lock was not uploaded.
         InvalidInput: the model is none that an engine knows, or requirements cannot be met.
+        Refused: the model is not safe to load.
         Unavailable: the model's host or the package index cannot be reached.
     """
     spec = request.spec
     model = _model(plane, request)
+    check_model(plane, spec, model)
     engine = spec.model.engine or _detect(plane, spec, model)
     runtime = plane.resolver.runtime_id()
     lock = _kept_lock(request, latest, engine, runtime) or _lock(plane, request, engine)

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 
+from prometheus_ai.control.gates.admit import admit
 from prometheus_ai.control.plane import Plane
-from prometheus_ai.domain.errors import Corrupted, InvalidInput, PlatformError
+from prometheus_ai.domain.errors import Corrupted, InvalidInput, PlatformError, Refused
 from prometheus_ai.domain.replica import Exit, ExitCause
 from prometheus_ai.ports.driver import Driver, ReplicaOrder
 
 _OWN_CAUSES: dict[type[PlatformError], ExitCause] = {
     Corrupted: ExitCause.LOAD_FAILED,
     InvalidInput: ExitCause.BAD_CONFIG,
+    Refused: ExitCause.BAD_CONFIG,
 }
 
 
@@ -88,6 +90,7 @@ def _start(plane: Plane, launch: Launch) -> None:
     if release is None:
         raise InvalidInput(f"release {launch.backend}/{launch.version} is gone")
     driver = plane.driver(release.spec.target)
+    admit(plane, release)
     order = ReplicaOrder(
         id=launch.id,
         release=release,

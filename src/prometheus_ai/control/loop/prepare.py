@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
+from prometheus_ai.control.gates.admit import admit
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.plane import Plane
-from prometheus_ai.domain.errors import InvalidInput, PlatformError
+from prometheus_ai.domain.errors import InvalidInput, PlatformError, Refused
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import Release, ReleasePhase
 
@@ -30,7 +31,7 @@ def _prepare(plane: Plane, key: tuple[str, str]) -> None:
         if release is not None:
             _prepare_release(plane, release)
             _move(plane, key, ReleasePhase.STARTING, "")
-    except InvalidInput as error:
+    except (InvalidInput, Refused) as error:
         _move(plane, key, ReleasePhase.FAILED, _in_words(error))
     except PlatformError as error:
         plane.work.report(*key, f"preparation failed: {error.message}")
@@ -46,6 +47,7 @@ def _prepare(plane: Plane, key: tuple[str, str]) -> None:
 
 
 def _prepare_release(plane: Plane, release: Release) -> None:
+    admit(plane, release)
     lock_path = plane.artefacts.open_path(release.inputs.lock)
     plane.driver(release.spec.target).prepare(
         release,

@@ -1,0 +1,44 @@
+"""``pai model sign``."""
+
+from pathlib import Path
+
+import click
+
+from prometheus_ai.cli import output
+from prometheus_ai.cli.connect import as_json, command, with_client
+from prometheus_ai.client.session import Client
+from prometheus_ai.compose.gate import sign_with
+from prometheus_ai.domain.errors import NotFound
+
+PREDICATE = "https://model_signing/signature/v1.0"
+
+
+@command()
+@click.argument("name")
+@click.option("--version", "version_", metavar="VERSION", help="A version instead of the newest.")
+@click.option(
+    "--key", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Private key (PKCS8 PEM); PAI_SIGNING_KEY when left out.",
+)  # fmt: skip
+@as_json
+@with_client
+def sign(client: Client, name: str, version_: str | None, key: Path | None, as_json: bool) -> None:
+    """Sign the model of backend NAME. The key stays on this machine; the signature goes to the platform.
+
+    Examples:
+      pai model sign digits --key release.pem
+    """
+    chosen = [one for one in client.releases(name) if version_ in (None, one.version)]
+    if not chosen:
+        raise NotFound(f"{name} has no release {version_ or ''}".rstrip())
+    digest = chosen[-1].model_digest
+    bundle = sign_with(key, digest, chosen[-1].model, PREDICATE)
+    found = client.add_signature(digest, bundle.decode())
+    if as_json:
+        output.write_json(found)
+    elif found.key:
+        output.write(f"signed {digest} as {found.key}")
+    else:
+        output.write(
+            f"signed {digest}; its public key is not in the policy, so it does not count yet"
+        )

@@ -1,0 +1,112 @@
+"""The supply-chain gate, put together from settings."""
+
+import os
+from pathlib import Path
+
+from prometheus_ai.adapters.artefacts.filesystem.store import FilesystemArtefactStore
+from prometheus_ai.adapters.scanners.advisories import SqliteAdvisories
+from prometheus_ai.adapters.scanners.model_files import ModelFileScanner
+from prometheus_ai.adapters.signers.ecdsa import BundleVerifier, EcdsaSigner, create_key
+from prometheus_ai.compose.clock import SystemClock
+from prometheus_ai.compose.settings import Settings
+from prometheus_ai.control.plane import Gate
+from prometheus_ai.domain.errors import Conflict, InvalidInput, Refused, Unavailable
+from prometheus_ai.domain.gate import ModelScan
+from prometheus_ai.gates import DEFAULT_POLICY, STRICT_POLICY, read_policy
+
+PASSWORD_VARIABLE = "PAI_KEY_PASSWORD"
+PRIVATE_VARIABLE = "PAI_SIGNING_KEY"
+
+
+def policy_path(settings: Settings) -> Path:
+    """Return where the policy file of an installation lies."""
+    return settings.home / "policy.yaml"
+
+
+def policy_text(settings: Settings, *, strict: bool = False) -> str:
+    """Return the policy file, or one that ships when there is none; ``strict`` is the one for production.
+
+    Raises:
+        Unavailable: the file is there and cannot be read: then nothing may start.
+    """
+    if strict:
+        return STRICT_POLICY
+    try:
+        return policy_path(settings).read_text("utf-8")
+    except FileNotFoundError:
+        return DEFAULT_POLICY
+    except (OSError, UnicodeDecodeError) as error:
+        raise Unavailable(f"{policy_path(settings)} cannot be read: {error}") from error
+
+
+def check_policy(path: Path) -> str:
+    """Return the names of the sections of a policy file, read strictly.
+
+    Raises:
+        InvalidSpec: with every problem.
+    """
+    return ", ".join(one.name for one in read_policy(path.read_text("utf-8"), str(path)).sections)
+
+
+def open_gate(settings: Settings) -> Gate:
+    """Return what the gate of a home folder works with."""
+    return Gate(
+        policy=lambda: policy_text(settings),
+        models=ModelFileScanner(),
+        advisories=SqliteAdvisories(
+            settings.home / "advisories" / "advisories.db", now=SystemClock().now
+        ),
+        signatures=BundleVerifier(),
+        evidence=FilesystemArtefactStore(settings.home / "evidence"),
+    )
+
+
+def scan_file(path: Path, allow: tuple[str, ...] = ()) -> ModelScan:
+    """Look into a model file on this machine."""
+    return ModelFileScanner().scan(path, "", allow)
+
+
+def refuse_unsafe(path: Path) -> None:
+    """Refuse a model that would run unknown code, before it is loaded to see what it is.
+
+    Raises:
+        Refused: with the first finding.
+    """
+    scan = scan_file(path)
+    if scan.runs_code and not scan.is_clean:
+        first = scan.findings[0]
+        raise Refused(
+            f"{path.name} is not safe to load: {first.file} {first.message}",
+            hint="`pai model scan` shows everything that was found",
+        )
+
+
+def make_key(path: Path) -> str:
+    """Write a new private key, encrypted with PAI_KEY_PASSWORD where that is set; return the public half.
+
+    Raises:
+        Conflict: the file exists.
+    """
+    private, public = create_key(os.environ.get(PASSWORD_VARIABLE, "").encode() or None)
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError as error:
+        raise Conflict(f"{path} exists", hint="choose another file") from error
+    with os.fdopen(handle, "wb") as file:
+        file.write(private)
+        file.flush()
+        os.fsync(file.fileno())
+    return public
+
+
+def sign_with(key: Path | None, digest: str, name: str, predicate_type: str) -> bytes:
+    """Sign a digest with a key from a file, or from PAI_SIGNING_KEY.
+
+    Raises:
+        InvalidInput: there is no key, or it cannot be read.
+    """
+    pem = key.read_bytes() if key else os.environ.get(PRIVATE_VARIABLE, "").encode()
+    if not pem:
+        raise InvalidInput("no key to sign with", hint=f"give --key FILE or set {PRIVATE_VARIABLE}")
+    signer = EcdsaSigner(pem, os.environ.get(PASSWORD_VARIABLE, "").encode() or None)
+    return signer.sign(digest, name, predicate_type, b"{}")

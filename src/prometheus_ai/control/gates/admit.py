@@ -1,0 +1,238 @@
+"""Admission: evidence is gathered, the policy decides, the decision is recorded."""
+
+import json
+import re
+from typing import Any
+
+import rfc8785
+from pydantic import TypeAdapter
+
+from prometheus_ai.control.journal import Change, note
+from prometheus_ai.control.plane import Gate, Plane
+from prometheus_ai.domain.errors import PlatformError, Refused
+from prometheus_ai.domain.event import Kind
+from prometheus_ai.domain.gate import (
+    AdvisoryData,
+    Candidate,
+    Component,
+    Evidence,
+    GateReport,
+    ModelScan,
+    RuleOutcome,
+    Sbom,
+    SignatureCheck,
+    Vulnerability,
+)
+from prometheus_ai.domain.gate_policy import Policy, Section
+from prometheus_ai.domain.release import Artefact, Release
+from prometheus_ai.domain.spec import Spec
+from prometheus_ai.gates import evaluate, read_policy
+
+ACTOR = "gate"
+POLICY_FILE = "policy.yaml"
+SCANS_MAX = 1000
+EARLY_RULES = frozenset({"model-files"})
+"""What can be judged from the model alone, before anything is made of it."""
+
+_EVIDENCE = TypeAdapter(Evidence)
+_REPORT = TypeAdapter(GateReport)
+_PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
+
+
+def check_model(plane: Plane, spec: Spec, model: Artefact) -> None:
+    """Refuse a model that is not safe to load, before anything loads it to see what it is.
+
+    Raises:
+        Refused: the policy's rule on model files says no; the refusal is recorded.
+    """
+    if plane.gate is None:
+        return
+    policy = _policy(plane.gate)
+    section = policy.section_of(spec.name, spec.target)
+    scan = scan_of(plane, plane.gate, model, section)
+    candidate = Candidate(
+        backend=spec.name, version="", target=spec.target,
+        model_digest=model.digest, allow_pickle=spec.model.allow_pickle,
+    )  # fmt: skip
+    report = evaluate(candidate, Evidence(model=scan), policy, plane.clock.now())
+    refusals = tuple(one for one in report.refusals if one.rule in EARLY_RULES)
+    if refusals:
+        _record(plane, plane.gate, candidate, Evidence(model=scan), report)
+        raise Refused(refusals[0].message, hint=refusals[0].hint)
+
+
+def check_upload(plane: Plane, model: Artefact, *, allow_pickle: bool) -> None:
+    """Refuse to inspect a model that would run unknown code; of no backend yet, so no rule but the scan's applies.
+
+    Raises:
+        Refused: it is not safe to load.
+    """
+    if plane.gate is None or not allow_pickle:
+        return
+    section = _policy(plane.gate).section_of("", "local")
+    scan = scan_of(plane, plane.gate, model, section)
+    if scan.runs_code and not scan.is_clean:
+        raise Refused(f"{model.name} is not safe to load: {_first(scan)}", hint="do not load it")
+
+
+def admit(plane: Plane, release: Release) -> None:
+    """Decide about a release before something of it starts; record the decision when it is a new one.
+
+    Raises:
+        Refused: the policy does not let it run.
+        Corrupted, NotFound: its model is not what was deployed.
+    """
+    if plane.gate is None:
+        return
+    policy = _policy(plane.gate)
+    section = policy.section_of(release.backend, release.spec.target)
+    candidate = _candidate(release)
+    evidence = _gather(plane, plane.gate, release, policy, section)
+    report = evaluate(candidate, evidence, policy, plane.clock.now())
+    _record(plane, plane.gate, candidate, evidence, report)
+    if not report.allowed:
+        first = report.refusals[0]
+        raise Refused(
+            f"the gate refuses {release.id} on {report.target}: {first.message}", hint=first.hint
+        )
+
+
+def scan_of(plane: Plane, gate: Gate, model: Artefact, section: Section) -> ModelScan:
+    """Return the scan of a stored model; the same bytes, rules and names are looked at once in a process."""
+    allow = frozenset(section.model_files.allow)
+    key = (model.digest, gate.models.name, allow)
+    with gate.lock:
+        known = gate.scans.get(key)
+    if known is not None:
+        return known
+    scan = gate.models.scan(plane.artefacts.open_path(model), model.digest, allow)
+    with gate.lock:
+        if len(gate.scans) >= SCANS_MAX:
+            gate.scans.pop(next(iter(gate.scans)))
+        gate.scans[key] = scan
+    return scan
+
+
+def _candidate(release: Release) -> Candidate:
+    return Candidate(
+        backend=release.backend,
+        version=release.version,
+        target=release.spec.target,
+        model_digest=release.inputs.model.digest,
+        allow_pickle=release.spec.model.allow_pickle,
+        labels=release.spec.labels,
+    )
+
+
+def _gather(
+    plane: Plane, gate: Gate, release: Release, policy: Policy, section: Section
+) -> Evidence:
+    components = _locked(plane, release)
+    advisories, found = _weaknesses(gate, components, section)
+    return Evidence(
+        model=scan_of(plane, gate, release.inputs.model, section),
+        model_signatures=signatures_of(plane, gate, release.inputs.model.digest, policy),
+        sbom=Sbom(subject=release.inputs.lock.digest, components=components),
+        advisories=advisories,
+        vulnerabilities=found,
+    )
+
+
+def _locked(plane: Plane, release: Release) -> tuple[Component, ...]:
+    """Return the packages that a release's lock pins."""
+    text = b"".join(plane.artefacts.read(release.inputs.lock.digest)).decode("utf-8", "replace")
+    return tuple(
+        Component(
+            name=name, version=version, ecosystem="PyPI",
+            purl=f"pkg:pypi/{name.lower().replace('_', '-')}@{version}", location="requirements.lock",
+        )
+        for name, version in _PINNED.findall(text)
+    )  # fmt: skip
+
+
+def _weaknesses(
+    gate: Gate, components: tuple[Component, ...], section: Section
+) -> tuple[AdvisoryData, tuple[Vulnerability, ...] | None]:
+    if section.vulnerabilities.mode == "off":
+        return AdvisoryData(), None
+    try:
+        data = gate.advisories.status()
+        return data, gate.advisories.match(components) if data.digest else None
+    except PlatformError:
+        # A database that cannot be read is no database: the rule on its age then says so.
+        return AdvisoryData(), None
+
+
+def signatures_of(
+    plane: Plane, gate: Gate, digest: str, policy: Policy
+) -> tuple[SignatureCheck, ...]:
+    """Verify every stored signature over a digest with the policy's keys as they are now."""
+    with plane.store.read() as reading:
+        bundles = json.loads(reading.setting(signatures_setting(digest)) or "[]")
+    return tuple(
+        gate.signatures.verify(b"".join(gate.evidence.read(bundle)), policy.keys, digest)
+        for bundle in bundles
+    )
+
+
+def signatures_setting(digest: str) -> str:
+    """Return the setting that lists the bundles over a digest."""
+    return f"signatures/{digest}"
+
+
+def _policy(gate: Gate) -> Policy:
+    return read_policy(gate.policy(), POLICY_FILE)
+
+
+def _first(scan: ModelScan) -> str:
+    if scan.findings:
+        return f"{scan.findings[0].file} {scan.findings[0].message}"
+    return "not every byte was understood"
+
+
+def _record(
+    plane: Plane, gate: Gate, candidate: Candidate, evidence: Evidence, report: GateReport
+) -> None:
+    """Keep evidence, policy and report; write an event when the answer or what led to it changed."""
+    document: dict[str, Any] = {
+        "candidate": {
+            "backend": candidate.backend, "version": candidate.version, "target": candidate.target,
+            "model_digest": candidate.model_digest, "allow_pickle": candidate.allow_pickle,
+            "labels": dict(candidate.labels),
+        },
+        "evidence": _EVIDENCE.dump_python(evidence, mode="json"),
+        "policy": _policy(gate).model_dump(mode="json"),
+        "report": _REPORT.dump_python(report, mode="json"),
+    }  # fmt: skip
+    digest = gate.evidence.put_stream([rfc8785.dumps(document)], expected=None)
+    after = {
+        "allowed": report.allowed,
+        "section": report.section,
+        "policy": report.policy_digest,
+        "refused_by": [one.rule for one in report.refusals],
+        "warned_by": [one.rule for one in report.results if one.outcome is RuleOutcome.WARN],
+        "model": candidate.model_digest,
+        "advisories": evidence.advisories.digest,
+    }
+    name = report_setting(candidate.backend, candidate.version)
+    with plane.lock, plane.store.write() as tx:
+        before = json.loads(tx.setting(name) or "{}")
+        tx.put_setting(name, json.dumps({"document": digest, "after": after}))
+        if before.get("after") == after:
+            return
+        note(
+            plane,
+            tx,
+            Kind.GATE_PASSED if report.allowed else Kind.GATE_REFUSED,
+            Change(
+                actor=ACTOR,
+                reason=report.refusals[0].message if report.refusals else "every rule agrees",
+                about=(candidate.backend, candidate.version or None),
+                after={**after, "document": digest},
+            ),
+        )
+
+
+def report_setting(backend: str, version: str) -> str:
+    """Return the setting that names the latest decision about a release."""
+    return f"gate/{backend}/{version}"
