@@ -48,7 +48,8 @@ RUN --mount=type=secret,id=pai_network,target=/run/secrets/pai_network \\
     --mount=type=secret,id=pai_ca,target=/run/secrets/pai_ca \\
     if [ -s /run/secrets/pai_network ]; then set -a; . /run/secrets/pai_network; set +a; fi; \\
     apt-get update && apt-get install -y build-essential && \\
-    pip install --break-system-packages -r requirements.txt *.whl
+    pip install --break-system-packages -r requirements.txt && \\
+    pip install --break-system-packages --no-deps *.whl
 CMD ["pai-runtime", "serve"]
 """
 

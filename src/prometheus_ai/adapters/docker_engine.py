@@ -2,6 +2,7 @@
 
 import io
 import json
+import socket
 import ssl
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -49,6 +50,7 @@ class DockerEngine:
 
     def __init__(self, url: str = DEFAULT_URL, *, tls: Tls | None = None) -> None:
         self.url = url
+        self._was_away = True
         parts = urlsplit(url)
         timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         if parts.scheme == "unix":
@@ -160,14 +162,21 @@ class DockerEngine:
         body: Any = None,
         timeout_s: float | None = None,
     ) -> Any:
+        request = self._http.build_request(
+            method,
+            API + path,
+            params=_params(query),
+            json=body,
+            timeout=httpx.Timeout(timeout_s or ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+        )
         with self._said(f"{method} {path}"):
-            answer = self._http.request(
-                method,
-                API + path,
-                params=_params(query),
-                json=body,
-                timeout=httpx.Timeout(timeout_s or ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-            )
+            try:
+                answer = self._http.send(request)
+            except (httpx.NetworkError, httpx.RemoteProtocolError):
+                # An engine that restarted leaves a dead connection behind; asking twice changes nothing.
+                if method != "GET":
+                    raise
+                answer = self._http.send(request)
             _check(answer, answer.content)
         is_json = answer.content and "json" in answer.headers.get("content-type", "")
         return answer.json() if is_json else None
@@ -175,12 +184,23 @@ class DockerEngine:
     @contextmanager
     def _said(self, doing: str) -> Iterator[None]:
         try:
+            if self._was_away:
+                self._knock()
             yield
-        except httpx.HTTPError as error:
+            self._was_away = False
+        except (httpx.HTTPError, OSError) as error:
+            self._was_away = True
             raise Unavailable(
                 f"the Docker Engine at {self.url} cannot be reached ({doing}: {_words(error)})",
                 hint="is it running, and may this user reach it? try: docker version",
             ) from error
+
+    def _knock(self) -> None:
+        """Connect and leave: httpx does not close a Unix socket whose connection is refused."""
+        if self.is_local:
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.settimeout(CONNECT_TIMEOUT_S)
+                probe.connect(urlsplit(self.url).path)
 
 
 def _words(error: Exception) -> str:

@@ -1,8 +1,8 @@
 """What a Docker target does when something fails, on real containers."""
 
-import contextlib
-import socket
-import threading
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from tests.contract.docker_target import DockerTarget, docker
 
 pytestmark = [pytest.mark.e2e, pytest.mark.requires("docker")]
 ENGINE = "/var/run/docker.sock"
+RELAY = Path(__file__).with_name("relay.py")
 
 
 class Line:
@@ -25,47 +26,30 @@ class Line:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._live: list[socket.socket] = []
-        self._server: socket.socket | None = None
+        self._relay: subprocess.Popen[bytes] | None = None
         self.mend()
 
     def cut(self) -> None:
         """Refuse new connections and break those there are."""
-        assert self._server is not None
-        self._server.close()
+        assert self._relay is not None
+        self._relay.kill()
+        self._relay.wait(10)
         self.path.unlink()
-        for one in self._live:
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
 
     def mend(self) -> None:
         """Take connections again."""
-        self._server = socket.socket(socket.AF_UNIX)
-        self._server.bind(str(self.path))
-        self._server.listen()
-        threading.Thread(target=self._take, args=(self._server,), daemon=True).start()
-
-    def _take(self, server: socket.socket) -> None:
-        while True:
-            try:
-                client, _ = server.accept()
-            except OSError:
-                return
-            engine = socket.socket(socket.AF_UNIX)
-            engine.connect(ENGINE)
-            self._live += [client, engine]
-            for here, there in ((client, engine), (engine, client)):
-                threading.Thread(target=_pump, args=(here, there), daemon=True).start()
+        self._relay = subprocess.Popen([sys.executable, RELAY, str(self.path), ENGINE])
+        deadline = time.monotonic() + 10
+        while not self.path.exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
 
-def _pump(here: socket.socket, there: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := here.recv(65_536):
-            there.sendall(data)
-    for one in (here, there):
-        with contextlib.suppress(OSError):
-            one.shutdown(socket.SHUT_RDWR)
-    here.close()
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Line]:
+    made = Line(tmp_path / "engine.sock")
+    yield made
+    made.cut()
 
 
 @pytest.fixture
@@ -97,8 +81,9 @@ def test_a_kill_from_outside_is_a_signal(target: DockerTarget) -> None:
     assert (ended.cause, ended.signal) == (ExitCause.SIGNAL, "SIGKILL")
 
 
-def test_an_engine_out_of_reach_concludes_nothing(target: DockerTarget, tmp_path: Path) -> None:
-    line = Line(tmp_path / "engine.sock")
+def test_an_engine_out_of_reach_concludes_nothing(
+    target: DockerTarget, line: Line, tmp_path: Path
+) -> None:
     engine = DockerEngine(f"unix://{line.path}")
     driver = DockerDriver(engine, target.images, tmp_path / "logs", target.options)
     target.drivers.append(driver)
