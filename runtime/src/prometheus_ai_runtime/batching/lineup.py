@@ -24,10 +24,22 @@ class Bounds:
 class Lineup:
     """Waiting work of one model, in lanes of equal priority, tenant and row shape."""
 
-    __slots__ = ("_dead", "_lanes", "_level", "_served", "rows", "rows_by_tenant")
+    __slots__ = (
+        "_dead",
+        "_key",
+        "_lane",
+        "_lanes",
+        "_level",
+        "_served",
+        "rows",
+        "rows_by_tenant",
+    )
 
     def __init__(self) -> None:
         self._lanes: dict[LaneKey, deque[Work]] = {}
+        self._key: LaneKey = (-1, "", ())
+        self._lane: deque[Work] = deque()
+        """The lane pushed to last, and its key; an empty lane is no longer among the lanes."""
         self._served: dict[str, float] = {}
         self._level = 0.0
         """Rows served, as the fair share counts them, to the tenant whose turn it was last."""
@@ -38,6 +50,22 @@ class Lineup:
 
     def push(self, work: Work) -> None:
         """Add work at the end of its lane."""
+        known, lane = self._key, self._lane
+        if (
+            lane
+            and work.shape_key is known[2]
+            and work.priority == known[0]
+            and work.tenant == known[1]
+        ):
+            lane.append(work)
+        else:
+            self._push(work)
+        self.rows += work.rows
+        if work.tenant:
+            waiting = self.rows_by_tenant
+            waiting[work.tenant] = waiting.get(work.tenant, 0) + work.rows
+
+    def _push(self, work: Work) -> None:
         key = (work.priority, work.tenant, work.shape_key)
         lane = self._lanes.get(key)
         if lane is None:
@@ -45,10 +73,7 @@ class Lineup:
             # A tenant that was away starts level with those present, not with a credit.
             self._served[work.tenant] = max(self._served.get(work.tenant, 0.0), self._level)
         lane.append(work)
-        self.rows += work.rows
-        if work.tenant:
-            waiting = self.rows_by_tenant
-            waiting[work.tenant] = waiting.get(work.tenant, 0) + work.rows
+        self._key, self._lane = key, lane
 
     def discard(self, work: Work) -> None:
         """Forget waiting work that was settled elsewhere (cancelled, past its deadline)."""
@@ -101,7 +126,8 @@ class Lineup:
         only_one: bool = False,
     ) -> bool:
         rows = sum([w.rows for w in batch]) if batch else 0
-        longest = max([w.cost for w in batch]) if batch and bounds.cost is not None else 0
+        rows_max, cost_max = bounds.rows, bounds.cost
+        longest = max([w.cost for w in batch]) if batch and cost_max is not None else 0
         grown = False
         while lane:
             work = lane[0]
@@ -114,18 +140,19 @@ class Lineup:
                 self._count_out(work)
                 late.append(work)
                 continue
-            if batch:
-                if rows + work.rows > bounds.rows:
-                    break
-                # A padded batch costs its longest row, once for each row.
-                if bounds.cost is not None:
-                    longest = max(longest, work.cost)
-                    if longest * (rows + work.rows) > bounds.cost:
-                        break
-            lane.popleft()
-            self._count_out(work)
             rows += work.rows
-            longest = max(longest, work.cost)
+            if batch and rows > rows_max:
+                break
+            if cost_max is not None:
+                # A padded batch costs its longest row, once for each row.
+                longest = max(longest, work.cost)
+                if batch and longest * rows > cost_max:
+                    break
+            lane.popleft()
+            if work.tenant:
+                self._count_out(work)
+            else:
+                self.rows -= work.rows
             batch.append(work)
             grown = True
             if only_one:
@@ -168,6 +195,7 @@ class Lineup:
                 del self.rows_by_tenant[work.tenant]
 
     def _sweep(self) -> None:
+        self._lane = deque()
         for key, lane in list(self._lanes.items()):
             alive = deque(w for w in lane if not w.settled)
             if alive:

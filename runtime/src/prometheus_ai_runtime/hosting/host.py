@@ -111,7 +111,12 @@ class ModelHost:
 
         Raises NotFound, Standby when it is being brought back, or Unavailable.
         """
-        model = self._only_ready(name, version) or self.find(name, version)
+        versions = self.models.get(name)
+        if versions is not None and len(versions) == 1 and not version:
+            # The common case needs no search.
+            (model,) = versions.values()
+        else:
+            model = self.find(name, version)
         if model.state == "ready":
             if self.room.bounded:
                 model.last_used = perf_counter()
@@ -179,14 +184,6 @@ class ModelHost:
             if loaded is not None and loaded.life is not None:
                 loaded.life.kill()
         self.throttling.close()
-
-    def _only_ready(self, name: str, version: str) -> HostedModel | None:
-        """The common case without searching: one version, asked for by name alone or exactly."""
-        versions = self.models.get(name)
-        if versions is None or len(versions) != 1:
-            return None
-        (model,) = versions.values()
-        return model if version in ("", model.config.version) else None
 
     async def _load_on_thread(self, model: HostedModel) -> Loaded:
         future: asyncio.Future[Loaded] = self._loop.create_future()

@@ -29,6 +29,8 @@ class Connection(asyncio.Protocol):
         "_exchanges",
         "_head",
         "_reserved",
+        "_same",
+        "_same_head",
         "_since",
         "_state",
         "_transport",
@@ -45,6 +47,9 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_left = 0
         self._chunks: ChunkedBody | None = None
+        self._same = _END
+        """The last head that came whole and was known, as it came; no request begins with its end."""
+        self._same_head: Head | None = None
         self._exchanges: deque[Exchange] = deque()
         self._reserved = 0
         self._since = self.first_byte_at = perf_counter()
@@ -80,10 +85,21 @@ class Connection(asyncio.Protocol):
         door.bytes_seen_at = now = perf_counter()
         if self._state == _HEAD and not self._buffer:
             self.first_byte_at = self._since = now
-            end = data.find(_END)
-            head = door.heads.get(data[:end]) if end > 0 else None
-            if head is not None and len(data) == end + 4 + head.content_length:
-                self._dispatch(head, data[end + 4 :])
+            if data.startswith(self._same):
+                head, body = self._same_head, data[len(self._same) :]
+            else:
+                raw, _, body = data.partition(_END)
+                head = door.heads.get(raw)
+                if head is not None:
+                    self._same, self._same_head = raw + _END, head
+            if head is not None and len(body) == head.content_length:
+                exchanges = self._exchanges
+                if head.ordinary and not exchanges and not door.draining and door.pipelines:
+                    exchange = Exchange(self, head, now, body)
+                    exchanges.append(exchange)
+                    door.run(exchange)
+                else:
+                    self._dispatch(head, body)
                 return
         self._feed(data, now)
 
@@ -117,7 +133,7 @@ class Connection(asyncio.Protocol):
             if exchange.close_after:
                 self._close()
             return
-        exchange.pending_answer.append(data)
+        exchange.pending_answer += (data,)
         self._advance()
 
     def deliver_part(self, exchange: Exchange, data: bytes, last: bool) -> None:
@@ -125,7 +141,7 @@ class Connection(asyncio.Protocol):
         if exchange.answered:
             return
         exchange.answered = last
-        exchange.pending_answer.append(data)
+        exchange.pending_answer += (data,)
         self._advance()
 
     @property
@@ -140,7 +156,7 @@ class Connection(asyncio.Protocol):
             first = exchanges[0]
             if first.pending_answer:
                 self._transport.write(b"".join(first.pending_answer))
-                first.pending_answer.clear()
+                first.pending_answer = ()
             if not first.answered:
                 break
             exchanges.popleft()

@@ -38,6 +38,8 @@ class Door:
         self.head_cache = HeadCache(resolve)
         self.heads = self.head_cache.heads
         self.draining = False
+        self.pipelines = limits.pipelined_max > 1
+        """Whether a connection may go on being read while it has one request under way."""
         self.bytes_seen_at = 0.0
         self.refusals: dict[int, int] = {}
         """Requests refused before any model was known, by status."""
@@ -87,26 +89,27 @@ class Door:
         """Run the handler; every way out of it is an answer."""
         head = exchange.head
         if head.plain:
-            self._run(exchange)
+            self.run(exchange)
             return
         try:
             prepare(exchange, self.limits.request_bytes_max)
         except RequestError as error:
             exchange.refuse(error)
         else:
-            self._run(exchange)
+            self.run(exchange)
 
     def _hold(self, exchange: Exchange, standby: Standby) -> None:
         def resume() -> None:
             if not exchange.answered:
-                self._run(exchange)
+                self.run(exchange)
 
         try:
             standby.hold(resume)
         except RequestError as error:
             exchange.refuse(error)
 
-    def _run(self, exchange: Exchange) -> None:
+    def run(self, exchange: Exchange) -> None:
+        """Run the handler of a request that is prepared."""
         head = exchange.head
         try:
             assert head.handler is not None, "the resolver sets a handler for every path"

@@ -78,7 +78,7 @@ class Exchange(Work):
         self.tenant = ""
         self.timeout_s: float | None = None
         self.close_after = not head.keep_alive
-        self.pending_answer: list[bytes] = []
+        self.pending_answer: tuple[bytes, ...] = ()
         self.crowd: Crowd | None = None
         self.withheld = 0
         """Pieces written while the client did not keep up, to be paid back to the window."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import repeat
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import orjson
 
@@ -29,10 +29,10 @@ _ANSWER = (
     b"%b%b%bx-pai-queue-us: %d\r\nx-pai-throttled-us: %d\r\n"
     b"x-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
 )
-_ORDINARY = (
-    b"%bcontent-type: application/json\r\nx-pai-queue-us: %d\r\nx-pai-throttled-us: %d\r\n"
-    b"x-request-id: %b-%x\r\ncontent-length: %d\r\n\r\n%b"
+_ORDINARY_HEAD = (
+    b"%bcontent-type: application/json\r\nx-pai-throttled-us: %d\r\nx-request-id: " + ID_PREFIX
 )
+_ORDINARY = b"%b-%x\r\nx-pai-queue-us: %d\r\ncontent-length: %d\r\n\r\n%b"
 _BATCH_HEAD = (
     b"HTTP/1.1 200 OK\r\nx-pai-release: %b\r\nx-pai-compute-us: %d\r\nx-pai-batch-rows: %d\r\n"
 )
@@ -45,12 +45,13 @@ class InferEndpoint:
         self._host = host
         self._request_s = host.config.timeouts.request_s
 
-    def __call__(self, exchange: Exchange) -> None:
+    def infer(self, exchange: Exchange) -> None:
         """Decode and queue; the answer follows when the batch has run."""
         head = exchange.head
         model = self._host.serving(head.model, head.version)
-        responder = model.memo.get("infer")
-        if responder is None:
+        try:
+            responder = model.memo["infer"]
+        except KeyError:
             responder = model.memo["infer"] = InferResponder(model)
         exchange.responder = responder
         if not head.ordinary:
@@ -58,7 +59,10 @@ class InferEndpoint:
             if wants_events(exchange):
                 submit_stream(exchange, model, self._request_s, plain=False)
                 return
-        elif not responder.take(exchange):
+        elif responder.take(exchange):
+            enter(exchange, model, exchange.received, self._request_s)
+            return
+        else:
             self._decode(exchange, model)
             responder.learn(exchange)
         submit(exchange, model, self._request_s)
@@ -132,6 +136,7 @@ class InferResponder:
         exchange.decoded = known
         exchange.rows = known.rows
         exchange.row_shapes = known.row_shapes
+        exchange.work_owner = self._model.batcher
         if known.rows == 1 and not exchange.close_after:
             exchange.crowd = self
         return True
@@ -144,8 +149,10 @@ class InferResponder:
     def complete_all(self, works: Sequence[Work], result: BatchResult) -> None:
         """Answer the ordinary requests for one row of a batch, all that they share made once."""
         bodies = self._one_row_bodies(result)
-        head = head_of(result, self._model)
         started, throttled_us = result.started, result.throttled_us
+        throttled_from_us = works[0].throttled_from_us
+        shared = head_of(result, self._model)
+        head = _ORDINARY_HEAD % (shared, throttled_us - throttled_from_us)
         answered: list[Exchange] = []
         row = 0
         try:
@@ -153,18 +160,14 @@ class InferResponder:
                 if work.crowd is not self or work.settled:
                     row += work.rows
                     continue
-                exchange = cast(Exchange, work)
+                exchange: Any = work
                 body = bodies[row]
                 row += 1
-                data = _ORDINARY % (
-                    head,
-                    (started - exchange.arrived) * 1e6,
-                    throttled_us - exchange.throttled_from_us,
-                    ID_PREFIX,
-                    next_number(),
-                    len(body),
-                    body,
-                )
+                if exchange.throttled_from_us != throttled_from_us:
+                    throttled_from_us = exchange.throttled_from_us
+                    head = _ORDINARY_HEAD % (shared, throttled_us - throttled_from_us)
+                queue_us = int((started - exchange.arrived) * 1e6)
+                data = _ORDINARY % (head, next_number(), queue_us, len(body), body)
                 exchange.settled = True
                 exchange.outlet.deliver(exchange, data)
                 answered.append(exchange)

@@ -14,7 +14,7 @@ def add_routes(router: Router, host: ModelHost, door: Door) -> None:
     Inspection(host, door).add_routes(router)
     Repository(host).add_routes(router)
     infer = InferEndpoint(host)
-    router.model("/infer", post=infer)
+    router.model("/infer", post=infer.infer)
     router.model("/infer_stream", post=infer.stream)
     predict = PredictEndpoint(host)
     router.named("/predict", post=predict)

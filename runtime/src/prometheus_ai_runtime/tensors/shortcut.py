@@ -26,11 +26,14 @@ _loads = orjson.loads
 class Shortcuts:
     """Texts before the values that were seen for one model, and what they say."""
 
-    __slots__ = ("_known", "_plan")
+    __slots__ = ("_before", "_known", "_last", "_plan")
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._known: dict[bytes, tuple[Decoded, Extent]] = {}
+        self._before = b" "
+        """The text that was found last, and what it says; it needs no search."""
+        self._last: tuple[Decoded, Extent] | None = None
 
     def read(self, body: bytes) -> tuple[Decoded, Part] | None:
         """What a body says, when its surroundings are known and its values are sound; else None.
@@ -38,8 +41,13 @@ class Shortcuts:
         The first part is shared by all bodies that are written alike and holds no values.
         None does not say that anything is wrong: the long way finds out.
         """
-        start = body.find(b"[", body.find(_VALUES))
-        known = self._known.get(body[:start])
+        if body.startswith(self._before):
+            start, known = len(self._before), self._last
+        else:
+            start = body.find(b"[", body.find(_VALUES))
+            known = self._known.get(body[:start])
+            if known is not None:
+                self._before, self._last = body[:start], known
         if known is None or body[-3:] != _END or len(body) > _BODY_BYTES_MAX:
             return None
         decoded, extent = known
