@@ -78,7 +78,9 @@ def _commented(line: str, comment: str | None, indent: str) -> list[str]:
 
 
 def _default_line(name: str, value: Any, info: FieldInfo) -> str:
-    shown = "v1" if value is None else _flow(value)
+    # Nothing is the default of sections that change what happens when they are there, even empty.
+    nothing = "v1" if name == "version" else "{}"
+    shown = nothing if value is None else _flow(value)
     comment = f"  # {info.description}" if info.description else ""
     line = f"# {name}: {shown}{comment}"
     return line if len(line) <= _WIDTH else f"# {name}: {shown}"

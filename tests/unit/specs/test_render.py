@@ -93,6 +93,13 @@ def test_the_text_for_a_detected_model_is_small_and_annotated() -> None:
         assert f"{name}:" in text
 
 
+def test_what_init_leaves_as_a_comment_is_valid_when_the_comment_mark_goes() -> None:
+    spec = Spec.model_validate({"name": "digits", "model": {"path": "m.onnx", "engine": "onnx"}})
+    above, _, below = render(spec).partition("# Also possible")
+    lines = [line.removeprefix("# ") for line in below.splitlines()[1:]]
+    read(above + "\n".join(lines) + "\n", "pai.yaml")
+
+
 @pytest.mark.parametrize(
     "bad", [{"nme": "x"}, {"replicas": "2"}, {"replicas": 0}, {"name": "metrics"}]
 )

@@ -17,8 +17,11 @@ from prometheus_ai.compose.inspection import inspect_file
 from prometheus_ai.compose.settings import load_settings
 from prometheus_ai.control.intake.spec_files import check_spec, render_spec
 from prometheus_ai.domain.errors import Conflict, NotFound
+from prometheus_ai.domain.spec import RESERVED_NAMES
 
 SCHEMA_NAME = "pai.schema.json"
+_SAYS_NOTHING = frozenset({"model", "models", "pipeline", "estimator"})
+_VERSION = re.compile(r"v?[0-9-]+")
 _LEFT_OF_NAME = re.compile(r"^[^a-z]+|[^a-z0-9]+$")
 
 
@@ -69,7 +72,7 @@ def init(
     signature = _signature(found)
     spec = check_spec(
         {
-            "name": name or _name_from(model_file),
+            "name": _name_from(model_file) if name is None else name,
             "model": {
                 "path": _relative(model_file, path),
                 "engine": found["engine"],
@@ -109,10 +112,13 @@ def _file_of(model_file: str) -> Path:
 
 
 def _name_from(model_file: str) -> str:
+    """Return a name from the file, or from its folder where the file's says nothing."""
     path = _file_of(model_file).absolute()
-    stem = path.stem if path.stem not in ("model", "pipeline", "estimator") else path.parent.name
-    name = _LEFT_OF_NAME.sub("", re.sub(r"[^a-z0-9]+", "-", stem.lower()))[:40].rstrip("-")
-    return name or "model"
+    for stem in (path.stem, path.parent.name, path.parent.parent.name):
+        name = _LEFT_OF_NAME.sub("", re.sub(r"[^a-z0-9]+", "-", stem.lower()))[:40].rstrip("-")
+        if name and not (name in RESERVED_NAMES | _SAYS_NOTHING or _VERSION.fullmatch(name)):
+            return name
+    return "model"
 
 
 def _relative(model_file: str, spec: Path) -> str:
