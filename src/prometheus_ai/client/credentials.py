@@ -40,7 +40,12 @@ def find_credentials(
         InvalidInput: the file cannot be understood.
     """
     url = url or environ.get("PAI_URL")
-    token = token or environ.get("PAI_TOKEN")
+    token = (token or environ.get("PAI_TOKEN") or "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise Unauthenticated(
+            "the token is not valid: it holds characters that no token has",
+            hint="a token is pai_ and 49 letters and digits; copy it whole into PAI_TOKEN",
+        )
     path = home_folder(home, environ) / FILE_NAME
     if url and token:
         return Credentials(url=url.rstrip("/"), token=token)

@@ -11,6 +11,7 @@ from prometheus_ai.domain.errors import InvalidInput, InvalidSpec, NotFound, Spe
 
 SPEC_BYTES_MAX = 1 << 20
 REQUIREMENTS_BYTES_MAX = 1 << 20
+_MISSING = {"a spec": "`pai init MODEL_FILE` writes a spec"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,13 +92,15 @@ def _as_body(uploaded: Uploaded) -> dict[str, Any]:
 
 
 def _read(path: Path, bytes_max: int, what: str) -> bytes:
+    if "\0" in str(path):
+        raise InvalidInput(f"{str(path)!r} is no path: it holds a null character")
+    if path.is_fifo():
+        raise InvalidInput(f"{path} is a pipe that would never end; name a file for {what}")
     try:
         with path.open("rb") as file:
             data = file.read(bytes_max + 1)
     except FileNotFoundError as error:
-        raise NotFound(
-            f"{path} does not exist", hint="`pai init MODEL_FILE` writes a spec"
-        ) from error
+        raise NotFound(f"{path} does not exist", hint=_MISSING.get(what, "")) from error
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}") from error
     if len(data) > bytes_max:

@@ -36,6 +36,11 @@ _BY_STATUS: dict[int, type[PlatformError]] = {
 }
 _AGAIN = (429, 503, 504)
 """What a gateway or model server answers when the same request may succeed later."""
+_WITHOUT_WORDS = {
+    401: ("the token is not valid", "make one with `pai token create`, and set PAI_TOKEN"),
+    403: ("the token's role is too small for this", "use one of the role deployer or admin"),
+}
+"""What an answer to HEAD, which has no body, would have said."""
 _TEXT_LEN_MAX = 300
 
 
@@ -48,7 +53,10 @@ def fault(status: int, body: bytes, source: str = "spec") -> PlatformError:
     if error is None:
         text = body.decode("utf-8", "replace").strip()[:_TEXT_LEN_MAX]
         kind = _BY_STATUS.get(status, Unavailable if status >= 500 else InvalidInput)
-        return kind(f"the server answered {status}: {text}" if text else f"HTTP status {status}")
+        if text:
+            return kind(f"the server answered {status}: {text}")
+        message, hint = _WITHOUT_WORDS.get(status, (f"HTTP status {status}", ""))
+        return kind(message, hint=hint)
     problems = error.get("problems")
     if error.get("code") == InvalidSpec.code and problems:
         return InvalidSpec(

@@ -55,6 +55,8 @@ def upload(wire: Wire, base: Path, path: str, say: Say, *, dry_run: bool = False
 
 
 def _existing(base: Path, path: str) -> Path:
+    if "\0" in path:
+        raise InvalidInput(f"{path!r} is no path: it holds a null character")
     found = (base / Path(path).expanduser()).resolve()
     class_in_file = _CLASS_IN_FILE.fullmatch(path)
     if not found.exists() and class_in_file is not None:

@@ -129,7 +129,7 @@ def authorise(token: Token, needed: Role) -> None:
     """
     if not token.role.allows(needed):
         raise Refused(
-            f"token {token.name!r} is a {token.role.value}; this needs a {needed.value}",
+            f"token {token.name!r} is a {token.role.value}; this needs the role {needed.value}",
             hint="use a token with that role",
         )
 

@@ -1,6 +1,7 @@
 """What each command prints and how it ends."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+from prometheus_ai.domain.replica import ExitCause
 from prometheus_ai.specs.read import read
 from prometheus_ai.testing.fake_driver import Behaviour
 from tests.unit.api.world import World
@@ -257,6 +259,62 @@ def test_init_writes_a_spec_that_reads_back(
     assert json.loads((tmp_path / "pai.schema.json").read_text())["title"]
     assert pai("init", "model.py:Digits").exit_code == 5
     assert pai("init", "nowhere.onnx", "--output", "x.yaml").exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("digits/v1/model.py", "digits"), ("fraud/v2.py", "fraud"), ("Wide Forest (2).py", "wide-forest-2")],
+)  # fmt: skip
+def test_init_takes_the_name_from_what_says_something(pai: Pai, file: str, name: str) -> None:
+    tensor = "[{'name': 'x', 'datatype': 'FP32', 'shape': [-1, 2]}]"
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).write_text(
+        f"class Model:\n    signature = {{'inputs': {tensor}, 'outputs': {tensor}}}\n"
+        "    def predict(self, x): return x\n"
+    )
+    assert f"backend {name}, engine python" in pai("init", file).stdout
+    assert pai("init", file, "--name", "", "--force").exit_code == 2
+
+
+def test_paths_that_are_no_files_are_refused_at_once(pai: Pai) -> None:
+    os.mkfifo("pipe")
+    assert "is a pipe" in pai("diff", "pipe").stderr
+    Path("pai.yaml").write_text('name: a\nmodel: {path: "\\0"}\n')
+    result = pai("diff", "pai.yaml")
+    assert (result.exit_code, "null character" in result.stderr) == (2, True)
+    requirements = "name: a\nmodel: {path: pai.yaml}\nenvironment: {requirements: no.txt}\n"
+    Path("pai.yaml").write_text(requirements)
+    result = pai("diff", "pai.yaml")
+    assert (result.exit_code, "pai init" in result.stderr) == (4, False)
+
+
+def test_a_token_that_cannot_be_one_is_refused_in_words(pai: Pai) -> None:
+    result = Pai({**pai.environ, "PAI_TOKEN": "a\nb"})("status")
+    assert result.exit_code == 6
+    assert "characters that no token has" in result.stderr
+
+
+def test_a_viewer_who_deploys_is_told_why_not(pai: Pai, deployed: Deploy) -> None:
+    deployed()
+    secret = pai.json("token", "create", "eyes")["secret"]
+    result = Pai({**pai.environ, "PAI_TOKEN": secret})("deploy", "pai.yaml")
+    assert result.exit_code == 6
+    assert "role" in result.stderr
+
+
+def test_logs_show_the_failed_replica_beside_the_living(
+    pai: Pai, deployed: Deploy, world: World
+) -> None:
+    deployed()
+    world.target.behaviours["digits/v2"] = Behaviour(
+        ready_after_s=None, exit_after_s=0.0, exit_cause=ExitCause.LOAD_FAILED
+    )
+    Path("model.onnx").write_bytes(b"model two")
+    assert pai("deploy", "pai.yaml", "--wait").exit_code != 0
+    found = {
+        json.loads(line)["replica"] for line in pai("logs", "digits", "--json").stdout.splitlines()
+    }
+    assert {name.rpartition("-")[0] for name in found} == {"digits-v1", "digits-v2"}
 
 
 def test_schema_prints_the_json_schema(pai: Pai) -> None:

@@ -24,9 +24,13 @@ def logs(
       pai logs digits --tail 20
       pai logs digits --follow
     """
+    is_empty = True
     for line in client.logs(name, replica=replica, tail=tail, follow=follow):
+        is_empty = False
         if as_json:
             output.write_json_line(line)
         else:
             where = output.paint(f"{line.at[11:23]} {line.replica}", "dim")
             output.write_line(f"{where} {line.text}")
+    if is_empty and tail:
+        output.say(f"no replica of {name} wrote anything yet: `pai why {name}` says what it does")

@@ -83,7 +83,7 @@ def diff_spec(plane: Plane, request: DeployRequest) -> SpecDiff:
         newest.spec if newest else None,
         spec,
         old_inputs=_known(newest.inputs) if newest else None,
-        new_inputs=_asked(request, newest.inputs if newest else None),
+        new_inputs=_asked(plane, request, newest.inputs if newest else None),
     )
     return SpecDiff(
         backend=spec.name,
@@ -94,11 +94,12 @@ def diff_spec(plane: Plane, request: DeployRequest) -> SpecDiff:
 
 
 def _known(inputs: Inputs) -> dict[str, str]:
-    return {"model": inputs.model.digest}
+    return {"model": inputs.model.digest, "runtime": inputs.runtime}
 
 
-def _asked(request: DeployRequest, newest: Inputs | None) -> dict[str, str]:
-    """Return the digest of the model to be; the lock is resolved only by the deploy itself."""
+def _asked(plane: Plane, request: DeployRequest, newest: Inputs | None) -> dict[str, str]:
+    """Return what a deploy would pin; the lock is resolved only by the deploy itself."""
+    model = request.model_digest or (newest.model.digest if newest else "")
     if request.spec.model.sha256 is not None:
-        return {"model": f"sha256:{request.spec.model.sha256}"}
-    return {"model": request.model_digest or (newest.model.digest if newest else "")}
+        model = f"sha256:{request.spec.model.sha256}"
+    return {"model": model, "runtime": plane.resolver.runtime_id()}

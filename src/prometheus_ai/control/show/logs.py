@@ -8,6 +8,7 @@ from datetime import timedelta
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.show.status import existing
 from prometheus_ai.domain.errors import NotFound
+from prometheus_ai.domain.release import ReleasePhase
 from prometheus_ai.domain.replica import ReplicaRecord
 from prometheus_ai.ports.driver import LogLine
 
@@ -38,7 +39,12 @@ def _records(plane: Plane, name: str, replica: str | None) -> list[ReplicaRecord
         living = reading.open_replicas(name)
         ended = reading.ended_replicas(plane.clock.now() - ENDED_SPAN, name)
         if replica is None:
-            return living or ended[-1:]
+            failed = {
+                state.version
+                for state in reading.release_states(name)
+                if state.phase is ReleasePhase.FAILED
+            }
+            return [*_last_failures(failed, ended), *living] or ended[-1:]
         record = reading.replica(replica)
     if record is None or record.backend != name:
         known = ", ".join(record.id for record in [*living, *ended][-10:])
@@ -46,6 +52,16 @@ def _records(plane: Plane, name: str, replica: str | None) -> list[ReplicaRecord
             f"backend {name} has no replica {replica!r}", hint=f"known: {known or 'none'}"
         )
     return [record]
+
+
+def _last_failures(versions: set[str], ended: list[ReplicaRecord]) -> list[ReplicaRecord]:
+    """Return the last replica that ended by itself of each of these versions: its lines say why."""
+    last = {
+        record.version: record
+        for record in ended
+        if record.version in versions and record.exit is not None and record.exit.is_failure
+    }
+    return list(last.values())
 
 
 def _merged(plane: Plane, records: list[ReplicaRecord], tail: int) -> Iterator[LogLine]:
