@@ -1,7 +1,10 @@
 """Look at a model file: its engine, signature, origin and dangers, for people and for programs."""
 
 import argparse
+import contextlib
+import os
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,7 @@ from prometheus_ai_runtime.engines.base import (
 from prometheus_ai_runtime.provenance import digest, recorded_versions, size_bytes
 from prometheus_ai_runtime.signature import Signature, TensorSpec
 
+_STDOUT, _STDERR = 1, 2
 _EXIT_OK = 0
 _EXIT_CANNOT_LOAD = 65
 
@@ -94,7 +98,8 @@ def main(argv: list[str]) -> int:
     """Run ``pai-runtime inspect``."""
     arguments = _parser().parse_args(argv)
     try:
-        found = inspect(arguments.path, arguments.engine, arguments.allow_pickle)
+        with _own_stdout():
+            found = inspect(arguments.path, arguments.engine, arguments.allow_pickle)
     except (EngineError, OSError) as error:
         print(f"pai-runtime inspect: {error}", file=sys.stderr)
         return _EXIT_CANNOT_LOAD
@@ -104,6 +109,20 @@ def main(argv: list[str]) -> int:
     else:
         print(_as_text(found))
     return _EXIT_OK
+
+
+@contextlib.contextmanager
+def _own_stdout() -> Iterator[None]:
+    """Send what a model and its libraries print to stderr: stdout is for the answer alone."""
+    sys.stdout.flush()
+    kept = os.dup(_STDOUT)
+    os.dup2(_STDERR, _STDOUT)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, _STDOUT)
+        os.close(kept)
 
 
 def _parser() -> argparse.ArgumentParser:

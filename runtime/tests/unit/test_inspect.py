@@ -3,6 +3,8 @@
 import hashlib
 import json
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +131,19 @@ def test_json_has_every_field(iris_onnx: Path, capsysbinary: Any) -> None:
 def test_people_get_text(iris_onnx: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(iris_onnx)]) == 0
     assert "input      X FP32 [any, 4]" in capsys.readouterr().out
+
+
+def test_what_a_model_prints_is_no_part_of_the_answer(tmp_path: Path) -> None:
+    tensor = "[{'name': 'x', 'datatype': 'FP32', 'shape': [-1, 1]}]"
+    path = tmp_path / "talks.py"
+    path.write_text(
+        f"class Talks:\n    signature = {{'inputs': {tensor}, 'outputs': {tensor}}}\n"
+        "    def __init__(self): print('loading')\n    def predict(self, x): return x\n"
+    )
+    command = [sys.executable, "-m", "prometheus_ai_runtime", "inspect", str(path), "--json"]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    assert json.loads(done.stdout)["engine"] == "python"
+    assert b"loading" in done.stderr
 
 
 def test_what_is_no_model_ends_with_the_documented_code(
