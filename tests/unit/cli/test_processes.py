@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from prometheus_ai.cli.machine import processes
 from prometheus_ai.cli.machine.supervisor import Child, Supervisor
+from prometheus_ai.cli.main import main
 from tests.unit.api.world import wait_for
 
 SLEEP = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
@@ -158,3 +160,10 @@ def test_what_a_process_writes_is_kept_and_bounded(tmp_path: Path, child: Child)
     wait_for(lambda: child.log is not None and b"up" in child.log.read_bytes()[:10])
     watched.stop()
     assert child.log.with_suffix(".log.1").stat().st_size == 9 * 2**20
+
+
+def test_a_home_that_cannot_be_made_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "home").write_text("a file")
+    result = CliRunner().invoke(main, ("up", "-d"), env={"PAI_HOME": str(tmp_path / "home")})
+    assert result.exit_code == 9
+    assert "cannot be made: File exists" in result.stderr

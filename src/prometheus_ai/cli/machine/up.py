@@ -50,7 +50,7 @@ def up(ctx: click.Context, detach: bool) -> None:
     """
     settings = load_settings(home=home_of(ctx))
     for folder in (settings.home, settings.run, settings.logs):
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make(folder)
     os.environ["PAI_HOME"] = str(settings.home)
     if living(settings.run, NAME):
         _wait_until_up(settings, lambda: bool(living(settings.run, NAME)))
@@ -65,8 +65,20 @@ def up(ctx: click.Context, detach: bool) -> None:
         _run_here(settings)
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Unavailable(
+            f"{folder} cannot be made: {error.strerror}",
+            hint="choose another home folder with PAI_HOME; `pai doctor` checks it",
+        ) from error
+
+
 def _start_detached(settings: Settings) -> None:
-    with (settings.logs / "up.log").open("ab") as log:
+    path = settings.logs / "up.log"
+    path.touch(mode=0o600)
+    with path.open("ab") as log:
         started = subprocess.Popen(
             [sys.executable, "-m", "prometheus_ai.cli.machine.supervisor",
              str(settings.run), str(settings.logs)],
