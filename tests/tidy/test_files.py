@@ -16,7 +16,7 @@ TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".sh", ".txt", ".cfg", ".json", 
 # Paths of one machine, and names that resolve on one network only.
 PRIVATE = re.compile(
     r"(?<![\w.])/(?:work|root(?!/\.cache/)|home/\w+|tmp/tools|opt/(?:wheels|pypi)[\w-]*)/"
-    r"|\b[\w-]+\.(?:internal|corp|lan)\b(?!\.\w)",
+    r"|\b[\w-]+\.(?:internal|corp|lan)\b(?!\.\w|-)",
 )
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX|HACK)\b")
 # Inputs for fuzzing are any bytes at all.
