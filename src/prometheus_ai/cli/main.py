@@ -87,6 +87,14 @@ _IMAGE: Sections = {
             "prometheus_ai.cli.containers.image_eject:eject",
             "Write files that build the same image without pai.",
         ),
+        "scan": (
+            "prometheus_ai.cli.supply.image_scan:scan",
+            "Look into a saved image: packages, weaknesses, credentials, models.",
+        ),
+        "sbom": (
+            "prometheus_ai.cli.supply.image_sbom:sbom",
+            "List the packages of a saved image as CycloneDX.",
+        ),
         "history": (
             "prometheus_ai.cli.containers.image_history:history",
             "Show recorded builds.",

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from prometheus_ai.adapters.artefacts.filesystem.store import FilesystemArtefactStore
 from prometheus_ai.adapters.scanners.advisories import SqliteAdvisories
+from prometheus_ai.adapters.scanners.images import LayeredImageScanner, write_cyclonedx
 from prometheus_ai.adapters.scanners.model_files import ModelFileScanner
 from prometheus_ai.adapters.signers.ecdsa import BundleVerifier, EcdsaSigner, create_key
 from prometheus_ai.compose.clock import SystemClock
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.control.plane import Gate
 from prometheus_ai.domain.errors import Conflict, InvalidInput, Refused, Unavailable
-from prometheus_ai.domain.gate import ModelScan
+from prometheus_ai.domain.gate import AdvisoryData, ImageScan, ModelScan, Vulnerability
 from prometheus_ai.gates import DEFAULT_POLICY, STRICT_POLICY, read_policy
 
 PASSWORD_VARIABLE = "PAI_KEY_PASSWORD"
@@ -53,9 +54,7 @@ def open_gate(settings: Settings) -> Gate:
     return Gate(
         policy=lambda: policy_text(settings),
         models=ModelFileScanner(),
-        advisories=SqliteAdvisories(
-            settings.home / "advisories" / "advisories.db", now=SystemClock().now
-        ),
+        advisories=_advisories(settings),
         signatures=BundleVerifier(),
         evidence=FilesystemArtefactStore(settings.home / "evidence"),
     )
@@ -64,6 +63,31 @@ def open_gate(settings: Settings) -> Gate:
 def scan_file(path: Path, allow: tuple[str, ...] = ()) -> ModelScan:
     """Look into a model file on this machine."""
     return ModelFileScanner().scan(path, "", allow)
+
+
+def scan_image(
+    settings: Settings, path: Path
+) -> tuple[ImageScan, tuple[Vulnerability, ...] | None, AdvisoryData]:
+    """Look into a saved image, and compare its packages with this installation's advisories.
+
+    Without a database the weaknesses are None, which is not the same as none.
+    """
+    models = ModelFileScanner()
+    found = LayeredImageScanner(models.scan).scan(path)
+    database = _advisories(settings)
+    data = database.status()
+    return found, database.match(found.sbom.components) if data.digest else None, data
+
+
+def image_sbom(path: Path) -> bytes:
+    """Return the packages of a saved image as CycloneDX 1.6 JSON."""
+    found = LayeredImageScanner(ModelFileScanner().scan).scan(path)
+    return write_cyclonedx(found.sbom, path.name, SystemClock().now().isoformat())
+
+
+def _advisories(settings: Settings) -> SqliteAdvisories:
+    path = settings.home / "advisories" / "advisories.db"
+    return SqliteAdvisories(path, now=SystemClock().now)
 
 
 def refuse_unsafe(path: Path) -> None:

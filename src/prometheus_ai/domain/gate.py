@@ -139,6 +139,21 @@ class SecretFinding:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ImageScan:
+    """What lies in an image, layer by layer."""
+
+    image: str
+    """Digest of its configuration or manifest."""
+    sbom: Sbom
+    secrets: tuple[SecretFinding, ...]
+    models: tuple[ModelScan, ...] = ()
+    """Model files outside of packages."""
+    layers: int = 0
+    bytes_total: int = 0
+    user: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SignatureCheck:
     """One signature over a subject, verified with a key of the policy."""
 
@@ -175,6 +190,8 @@ class Evidence:
     vulnerabilities: tuple[Vulnerability, ...] | None = None
     advisories: AdvisoryData = AdvisoryData()
     secrets: tuple[SecretFinding, ...] | None = None
+    image_models: tuple[ModelScan, ...] = ()
+    """Model files that lie in the image itself."""
     hardening: Hardening | None = None
 
 

@@ -70,7 +70,7 @@ def test_compression_hides_nothing(tmp_path: Path, pack: Any) -> None:
     assert "unsafe" in kinds(scan(tmp_path, pack(call("os.system", "id")), "model.joblib"))
 
 
-@pytest.mark.parametrize("method", ["zlib", "gzip", "bz2", "lzma", "xz"])
+@pytest.mark.parametrize("method", ["zlib", "gzip", "bz2", "lzma", "xz", "lz4"])
 def test_joblib_streams_of_all_compressors_are_read(tmp_path: Path, method: str) -> None:
     value = {"weights": np.arange(1000.0), "names": np.array(["a", "b"], dtype=object)}
     assert scan(tmp_path, dumped(value, compress=(method, 3))).is_clean
