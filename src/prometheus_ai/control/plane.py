@@ -18,6 +18,7 @@ from prometheus_ai.ports.clock import Clock
 from prometheus_ai.ports.driver import Driver
 from prometheus_ai.ports.environment import EnvironmentResolver, RuntimeWheels
 from prometheus_ai.ports.image_builder import ImageBuilder
+from prometheus_ai.ports.image_scanner import ImageScanner
 from prometheus_ai.ports.metric_source import MetricSource
 from prometheus_ai.ports.model_inspector import ModelInspector
 from prometheus_ai.ports.model_scanner import ModelScanner
@@ -92,6 +93,7 @@ class Gate:
     policy: Callable[[], str]
     """Reads the text of the policy file, or the default; asked before every decision."""
     models: ModelScanner
+    images: ImageScanner
     advisories: AdvisoryDatabase
     signatures: SignatureVerifier
     evidence: ArtefactStore

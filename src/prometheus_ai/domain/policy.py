@@ -159,15 +159,21 @@ class GatesSpec(_Frozen):
     beta: float = Field(
         default=0.05, gt=0, le=0.5, description="Chance of ever passing a harmful candidate."
     )
-    errors: ErrorGate = ErrorGate()
-    latency: LatencyGate = LatencyGate()
+    errors: ErrorGate = Field(
+        default=ErrorGate(), description="Failed answers, compared with the old release's."
+    )
+    latency: LatencyGate = Field(
+        default=LatencyGate(), description="Slow answers, compared with the old release's."
+    )
     accuracy: AccuracyGate | None = Field(
         default=AccuracyGate(), description="Judged only where labels are posted."
     )
     agreement: AgreementGate | None = Field(
         default=None, description="Judged only where shadow answers are compared."
     )
-    outputs: OutputsGate | None = None
+    outputs: OutputsGate | None = Field(
+        default=None, description="Judged only where answers are counted."
+    )
     means: tuple[MeanGate, ...] = Field(
         default=(), max_length=8, description="Means of own metrics that may not get worse."
     )
@@ -175,7 +181,9 @@ class GatesSpec(_Frozen):
         default=5, ge=0, le=3600,
         description="What a replica does this soon after it became ready judges nobody.",
     )  # fmt: skip
-    tripwire: TripwireSpec = TripwireSpec()
+    tripwire: TripwireSpec = Field(
+        default=TripwireSpec(), description="What rolls back at once, without statistics."
+    )
 
     @property
     def minor_gates(self) -> int:
@@ -240,7 +248,7 @@ class RolloutSpec(_Frozen):
         default="swap",
         description="With no room for extra replicas: swap them one by one where that is safe, or refuse.",
     )  # fmt: skip
-    gates: GatesSpec = GatesSpec()
+    gates: GatesSpec = Field(default=GatesSpec(), description="What a candidate is judged by.")
 
     @model_validator(mode="after")
     def _steps_grow(self) -> Self:
@@ -275,9 +283,17 @@ class MetricTarget(_Frozen):
 class ScheduledFloor(_Frozen):
     """Replicas that must be there at certain hours, UTC."""
 
-    days: tuple[Day, ...] = Field(default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"))
-    start: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["07:30"])
-    end: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$", examples=["19:00"])
+    days: tuple[Day, ...] = Field(
+        default=("mon", "tue", "wed", "thu", "fri", "sat", "sun"), description="On which days."
+    )
+    start: str = Field(
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$", description="From this time, UTC.", examples=["07:30"]
+    )
+    end: str = Field(
+        pattern=r"^([01]\d|2[0-3]):[0-5]\d$",
+        description="Until this time, UTC.",
+        examples=["19:00"],
+    )
     replicas: int = Field(ge=1, le=1000, description="Fewest replicas in that time.")
 
 
@@ -296,7 +312,7 @@ class ScalingSpec(_Frozen):
     queue: float | None = Field(
         default=None, gt=0, description="Waiting requests for each replica to hold."
     )
-    latency: LatencyTarget | None = None
+    latency: LatencyTarget | None = Field(default=None, description="A latency percentile to hold.")
     cpu: float | None = Field(default=None, gt=0, le=100, description="Percent of CPU to hold.")
     memory: float | None = Field(
         default=None, gt=0, le=100, description="Percent of memory to hold."

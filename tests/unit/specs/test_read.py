@@ -59,7 +59,7 @@ def test_an_unknown_field_names_the_nearest_one() -> None:
 
 
 def test_a_misplaced_field_is_told_where_it_belongs() -> None:
-    assert only(SMALL + "memory: 1Gi\n").hint == "it belongs at resources.memory"
+    assert "resources.memory" in only(SMALL + "memory: 1Gi\n").hint
 
 
 def test_an_unlike_unknown_field_lists_the_known_ones() -> None:

@@ -2,11 +2,13 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import rfc8785
 from pydantic import TypeAdapter
 
+from prometheus_ai.control.gates.image_evidence import with_image
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.plane import Gate, Plane
 from prometheus_ai.domain.errors import PlatformError, Refused
@@ -127,15 +129,20 @@ def _candidate(release: Release) -> Candidate:
 def _gather(
     plane: Plane, gate: Gate, release: Release, policy: Policy, section: Section
 ) -> Evidence:
-    components = _locked(plane, release)
-    advisories, found = _weaknesses(gate, components, section)
-    return Evidence(
-        model=scan_of(plane, gate, release.inputs.model, section),
-        model_signatures=signatures_of(plane, gate, release.inputs.model.digest, policy),
-        sbom=Sbom(subject=release.inputs.lock.digest, components=components),
-        advisories=advisories,
-        vulnerabilities=found,
+    known = with_image(
+        plane,
+        gate,
+        release,
+        Evidence(
+            model=scan_of(plane, gate, release.inputs.model, section),
+            model_signatures=signatures_of(plane, gate, release.inputs.model.digest, policy),
+            sbom=Sbom(subject=release.inputs.lock.digest, components=_locked(plane, release)),
+        ),
     )
+    components = known.sbom.components if known.sbom else ()
+    advisories, found = _weaknesses(gate, components, section)
+    signed = signatures_of(plane, gate, known.image, policy) if known.image else ()
+    return replace(known, advisories=advisories, vulnerabilities=found, image_signatures=signed)
 
 
 def _locked(plane: Plane, release: Release) -> tuple[Component, ...]:

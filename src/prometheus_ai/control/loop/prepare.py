@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from prometheus_ai.control.gates.admit import admit
+from prometheus_ai.control.gates.image_evidence import examine_image
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.errors import InvalidInput, PlatformError, Refused
@@ -54,6 +55,9 @@ def _prepare_release(plane: Plane, release: Release) -> None:
         lock_path,
         lambda line: plane.work.report(release.backend, release.version, line),
     )
+    if release.spec.target in plane.builders:
+        examine_image(plane, release)
+        admit(plane, release)
 
 
 def _move(plane: Plane, key: tuple[str, str], phase: ReleasePhase, failure: str) -> None:

@@ -15,6 +15,8 @@ from prometheus_ai.reconcile import BackendView, ReleaseView, plan, weights_to_s
 from prometheus_ai.reconcile.backoff import recent_failures, retry_at
 
 RECENT_EVENTS = 8
+LOG_LINES = 3
+"""Lines of a failed replica's log that are quoted."""
 
 
 def why(plane: Plane, name: str) -> Why:
@@ -140,6 +142,7 @@ def _replica_differences(
         reasons.append(
             f"{last.id} failed ({last.exit.cause.value}): {last.exit.message or last.exit.code}"
         )
+        reasons.extend(f"it wrote: {line}" for line in last.exit.last_log[-LOG_LINES:])
         again = retry_at(failures)
         if again is not None and again > now:
             then = f"the next start is in {(again - now).total_seconds():.1f} s (failure {len(failures)} in a row)"

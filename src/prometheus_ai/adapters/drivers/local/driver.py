@@ -75,7 +75,7 @@ class LocalDriver:
         )
 
     def unsupported_fields(self, spec: Spec) -> tuple[str, ...]:
-        """Name what is larger than this machine."""
+        """Name what is larger than this machine, and what only containers have."""
         machine, wanted = self._machine, spec.resources
         target = f"target {spec.target!r} (this machine)"
         messages = []
@@ -90,6 +90,11 @@ class LocalDriver:
             mebibytes = machine.memory_bytes // 2**20
             has = f"has {mebibytes}Mi; use memory: {mebibytes}Mi or less"
             messages.append(f"resources.memory: {wanted.memory} asked, but {target} {has}")
+        if spec.image is not None:
+            messages.append(
+                f"image: {target} runs processes, not containers, so nothing of it would be used;"
+                " leave it out, or set target to a Docker host (`pai target add`)"
+            )
         return tuple(messages)
 
     def prepare(self, release: Release, lock_path: Path, progress: Progress) -> None:

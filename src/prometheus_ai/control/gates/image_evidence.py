@@ -1,0 +1,61 @@
+"""Evidence about the image of a release: gathered once it is built, kept by the image's own id."""
+
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import rfc8785
+from pydantic import TypeAdapter
+
+from prometheus_ai.build import image_tag
+from prometheus_ai.control.plane import Gate, Plane
+from prometheus_ai.domain.gate import Evidence, Hardening, ImageScan
+from prometheus_ai.domain.release import Release
+from prometheus_ai.ports.image_scanner import ImageSaver
+
+_SCAN = TypeAdapter(ImageScan)
+
+
+def examine_image(plane: Plane, release: Release) -> None:
+    """Look into the image of a release, unless this very image was looked into before.
+
+    Raises:
+        InvalidInput: the image cannot be read; then it does not run.
+        Unavailable: the engine cannot give it now.
+    """
+    saver = plane.builders.get(release.spec.target)
+    if plane.gate is None or not isinstance(saver, ImageSaver):
+        return
+    with plane.store.read() as reading:
+        home = reading.setting("installation") or ""
+    with tempfile.TemporaryDirectory(prefix="pai-image-") as folder:
+        path = Path(folder) / "image.tar"
+        image = saver.save(image_tag(home, release), path)
+        found = replace(plane.gate.images.scan(path), image=image)
+    content = rfc8785.dumps(_SCAN.dump_python(found, mode="json"))
+    document = plane.gate.evidence.put_stream([content], expected=None)
+    with plane.store.write() as tx:
+        tx.put_setting(_setting(release), json.dumps({"image": image, "document": document}))
+
+
+def with_image(plane: Plane, gate: Gate, release: Release, evidence: Evidence) -> Evidence:
+    """Add what is known about the image of a release, where its target runs one."""
+    with plane.store.read() as reading:
+        held = reading.setting(_setting(release))
+    if held is None:
+        return evidence
+    found = _SCAN.validate_json(b"".join(gate.evidence.read(json.loads(held)["document"])))
+    return replace(
+        evidence,
+        image=found.image,
+        sbom=found.sbom,
+        secrets=found.secrets,
+        image_models=found.models,
+        # Container targets set the rest on every replica, whatever the image says.
+        hardening=Hardening(user=found.user, read_only_root=True, no_new_privileges=True),
+    )
+
+
+def _setting(release: Release) -> str:
+    return f"image-evidence/{release.backend}/{release.version}"
