@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from prometheus_ai.adapters.scanners.advisories import SqliteAdvisories
+from prometheus_ai.adapters.scanners.images import LayeredImageScanner
 from prometheus_ai.adapters.scanners.model_files import ModelFileScanner
 from prometheus_ai.adapters.signers.ecdsa import BundleVerifier, EcdsaSigner, create_key
 from prometheus_ai.control.gates.signatures import add
@@ -34,7 +35,8 @@ class Gated:
         self.text = DEFAULT_POLICY
         self.advisories = SqliteAdvisories(folder / "advisories.db", now=line.clock.now)
         line.plane.gate = Gate(
-            policy=lambda: self.text, models=ModelFileScanner(), advisories=self.advisories,
+            policy=lambda: self.text, models=ModelFileScanner(), images=LayeredImageScanner(ModelFileScanner().scan),
+            advisories=self.advisories,
             signatures=BundleVerifier(), evidence=FakeArtefactStore(folder / "evidence"),
         )  # fmt: skip
 

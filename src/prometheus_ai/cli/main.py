@@ -91,6 +91,10 @@ _IMAGE: Sections = {
             "prometheus_ai.cli.supply.image_scan:scan",
             "Look into a saved image: packages, weaknesses, credentials, models.",
         ),
+        "sign": (
+            "prometheus_ai.cli.supply.image_sign:sign",
+            "Write a signature over an image in both of cosign's forms.",
+        ),
         "sbom": (
             "prometheus_ai.cli.supply.image_sbom:sbom",
             "List the packages of a saved image as CycloneDX.",

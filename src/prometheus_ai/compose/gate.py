@@ -54,6 +54,7 @@ def open_gate(settings: Settings) -> Gate:
     return Gate(
         policy=lambda: policy_text(settings),
         models=ModelFileScanner(),
+        images=LayeredImageScanner(ModelFileScanner().scan),
         advisories=_advisories(settings),
         signatures=BundleVerifier(),
         evidence=FilesystemArtefactStore(settings.home / "evidence"),
@@ -123,14 +124,35 @@ def make_key(path: Path) -> str:
     return public
 
 
+def sign_image(key: Path | None, reference: str, digest: str, folder: Path) -> tuple[Path, ...]:
+    """Write both of cosign's forms of a signature over an image's manifest, ready to be pushed.
+
+    Raises:
+        InvalidInput: there is no key, or it cannot be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, artefact in zip(
+        ("referrer", "signature"), _signer(key).sign_image(reference, digest), strict=True
+    ):
+        parts = {f"{name}.manifest.json": artefact.manifest, f"{name}.blob": artefact.blobs[1]}
+        for file, data in {**parts, f"{name}.config.json": artefact.blobs[0]}.items():
+            (folder / file).write_bytes(data)
+            written.append(folder / file)
+    return tuple(written)
+
+
 def sign_with(key: Path | None, digest: str, name: str, predicate_type: str) -> bytes:
     """Sign a digest with a key from a file, or from PAI_SIGNING_KEY.
 
     Raises:
         InvalidInput: there is no key, or it cannot be read.
     """
+    return _signer(key).sign(digest, name, predicate_type, b"{}")
+
+
+def _signer(key: Path | None) -> EcdsaSigner:
     pem = key.read_bytes() if key else os.environ.get(PRIVATE_VARIABLE, "").encode()
     if not pem:
         raise InvalidInput("no key to sign with", hint=f"give --key FILE or set {PRIVATE_VARIABLE}")
-    signer = EcdsaSigner(pem, os.environ.get(PASSWORD_VARIABLE, "").encode() or None)
-    return signer.sign(digest, name, predicate_type, b"{}")
+    return EcdsaSigner(pem, os.environ.get(PASSWORD_VARIABLE, "").encode() or None)

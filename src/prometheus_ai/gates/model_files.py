@@ -30,6 +30,15 @@ def judge(candidate: Candidate, evidence: Evidence, rule: ModelFileRule) -> Rule
         return against(
             RULE, rule.mode, f"the model is not safe to load: {findings[0]}", findings + facts, hint
         )
+    inside = tuple(one for one in evidence.image_models if not one.is_clean and one.runs_code)
+    if inside:
+        found = tuple(f"{one.file} {one.message}" for held in inside for one in held.findings)
+        return against(
+            RULE,
+            rule.mode,
+            f"the image holds a model that is not safe to load: {found[0]}",
+            found + facts,
+        )
     if scan.runs_code and rule.pickle == "never":
         return against(
             RULE, rule.mode, "the model is a pickle, which the policy never allows", facts,

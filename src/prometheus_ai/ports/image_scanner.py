@@ -1,7 +1,7 @@
 """Looking into images."""
 
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from prometheus_ai.domain.gate import ImageScan
 
@@ -14,4 +14,17 @@ class ImageScanner(Protocol):
 
         Raises:
             InvalidInput: it is none of these, or damaged; what was not read is never taken for clean.
+        """
+
+
+@runtime_checkable
+class ImageSaver(Protocol):
+    """An engine that gives its images away as files."""
+
+    def save(self, reference: str, path: Path) -> str:
+        """Write an image's archive to a file; return the image's id.
+
+        Raises:
+            NotFound: the engine has no such image.
+            Unavailable: the engine or the disk cannot do it now.
         """

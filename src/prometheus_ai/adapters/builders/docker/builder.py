@@ -134,6 +134,17 @@ class DockerBuilder:
             at=datetime.now(UTC),
         )
 
+    def save(self, reference: str, path: Path) -> str:
+        """Write an image's archive to a file; return its id."""
+        image = str(self._engine.get(f"/images/{reference}/json")["Id"])
+        try:
+            with path.open("wb") as file:
+                for chunk in self._engine.stream(f"/images/{image}/get"):
+                    file.write(chunk)
+        except OSError as error:
+            raise Unavailable(f"the image cannot be written to {path}: {error}") from error
+        return image
+
     def facts(self, reference: str, *, with_files: bool) -> ImageFacts:
         """Read an image's configuration, and its files when asked."""
         facts = self._engine.get(f"/images/{reference}/json")
