@@ -182,7 +182,7 @@ class GatesSpec(_Frozen):
         description="What a replica does this soon after it became ready judges nobody.",
     )  # fmt: skip
     tripwire: TripwireSpec = Field(
-        default=TripwireSpec(), description="What rolls back at once, without statistics."
+        default=TripwireSpec(), description="What takes all traffic back at once."
     )
 
     @property
