@@ -248,7 +248,7 @@ class RolloutSpec(_Frozen):
         default="swap",
         description="With no room for extra replicas: swap them one by one where that is safe, or refuse.",
     )  # fmt: skip
-    gates: GatesSpec = Field(default=GatesSpec(), description="What a candidate is judged by.")
+    gates: GatesSpec = Field(default=GatesSpec(), description="The evidence that decides.")
 
     @model_validator(mode="after")
     def _steps_grow(self) -> Self:
