@@ -13,9 +13,7 @@ from pathlib import PurePosixPath
 from prometheus_ai.domain.gate import Component
 
 _SOURCE = re.compile(r"^(\S+)(?:\s+\((.+)\))?$")
-_BUNDLED = re.compile(
-    r"\.libs/lib([A-Za-z0-9+_.-]+?)-[0-9a-f]{6,}((?:\.\d+)*)\.so((?:\.\d+)*)$"
-)
+_BUNDLED = re.compile(r"\.libs/lib([A-Za-z0-9+_.-]+?)-[0-9a-f]{6,}((?:\.\d+)*)\.so((?:\.\d+)*)$")
 _WORTH = re.compile(
     r"(^|/)(dpkg/status|dpkg/status\.d/[^/]+|dpkg/info/[^/]+\.(list|md5sums)|apk/db/installed"
     r"|etc/os-release|usr/lib/os-release"
