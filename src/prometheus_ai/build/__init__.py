@@ -6,6 +6,12 @@ Equal inputs give equal plans, to the byte.
 It never touches a file, an engine or a network.
 """
 
-from prometheus_ai.build.plan import MOUNT_FROM_BYTES, PlanInputs, image_tag, plan_image
+from prometheus_ai.build.plan import (
+    MODEL_IN_CONTEXT,
+    MOUNT_FROM_BYTES,
+    PlanInputs,
+    image_tag,
+    plan_image,
+)
 
-__all__ = ["MOUNT_FROM_BYTES", "PlanInputs", "image_tag", "plan_image"]
+__all__ = ["MODEL_IN_CONTEXT", "MOUNT_FROM_BYTES", "PlanInputs", "image_tag", "plan_image"]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_ai.domain.image import CONFIG_FILE, HTTP_PORT, MODEL_FOLDER, USER_ID
+from prometheus_ai.domain.image import CONFIG_FILE, HTTP_PORT, USER_ID
 from prometheus_ai.domain.image_spec import Bytecode
 
 PREFIX = "/opt/pai"
@@ -133,6 +133,10 @@ def _server(content: Content) -> str:
     steps = [
         f"/uv/bin/uv venv --quiet {VENV} --python python3",
         f"/uv/bin/uv pip install --quiet --python {VENV}/bin/python --no-deps --no-index {target}",
+        # uv notes when it installed a file; nobody reads that, and it would differ each time.
+        f"cd {VENV}/lib/python3*/site-packages/prometheus_ai_runtime-*.dist-info",
+        "rm -f uv_cache.json",
+        "sed -i /uv_cache.json/d RECORD",
         *_finish(content.bytecode),
     ]
     mount = f"--mount=type=bind,source=server/{content.wheel},target={target}"
@@ -148,9 +152,9 @@ def _finish(bytecode: Bytecode) -> list[str]:
     steps = [f'for tree in {trees}; do if [ -d "$tree" ]; then {drop}; fi; done']
     if bytecode == "cold-start":
         # Bytecode that is checked against nothing stays valid although all files get one time.
-        steps.append(
-            f"python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash {VENV}/lib || true"
-        )
+        # Packages carry templates that are no Python: their failure is none of the build's.
+        compiling = f"python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash {VENV}/lib"
+        steps.append(f"({compiling} || true)")
     steps.append(f"find {PREFIX} -exec touch --no-dereference --date=@{EPOCH} {{}} +")
     return steps
 
@@ -173,9 +177,9 @@ def _production(content: Content) -> str:
         f"COPY --from=server {PREFIX} {PREFIX}",
     ]
     if content.has_model_layer:
-        lines.append(f"COPY model/ {MODEL_FOLDER}/")
+        lines.append("COPY model/ /")
     lines += [
-        f"COPY config/config.json {CONFIG_FILE}",
+        "COPY config/ /",
         f"ENV PATH={VENV}/bin:/usr/local/bin:/usr/bin:/bin HOME=/tmp TMPDIR=/tmp",
         "ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1",
         f"USER {USER_ID}:{USER_ID}",

@@ -4,10 +4,11 @@ import re
 from collections.abc import Collection, Sequence
 
 HEAVY = frozenset({
-    "catboost", "cupy", "faiss-cpu", "jax", "jaxlib", "lightgbm", "llvmlite", "matplotlib", "numba",
-    "numpy", "onnx", "onnxruntime", "onnxruntime-gpu", "opencv-python", "opencv-python-headless",
-    "pandas", "polars", "pyarrow", "scikit-learn", "scipy", "spacy", "statsmodels", "tensorflow",
-    "tokenizers", "torch", "torchaudio", "torchvision", "transformers", "triton", "vllm", "xgboost",
+    "catboost", "cryptography", "cupy", "faiss-cpu", "grpcio", "jax", "jaxlib", "lightgbm",
+    "llvmlite", "matplotlib", "numba", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu",
+    "opencv-python", "opencv-python-headless", "pandas", "pillow", "polars", "pyarrow",
+    "pydantic-core", "scikit-learn", "scipy", "spacy", "statsmodels", "tensorflow", "tokenizers",
+    "torch", "torchaudio", "torchvision", "transformers", "triton", "uvloop", "vllm", "xgboost",
     "xgboost-cpu",
 })  # fmt: skip
 """Large packages that change seldom: apart from the rest, they are pushed and built seldom."""

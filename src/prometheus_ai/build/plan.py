@@ -10,6 +10,7 @@ from prometheus_ai.build.packages import part, text_of
 from prometheus_ai.build.tools import TOOLS_LOCK
 from prometheus_ai.domain.errors import InvalidInput
 from prometheus_ai.domain.image import (
+    CONFIG_FILE,
     LABEL_BACKEND,
     LABEL_HOME,
     LABEL_LOCK,
@@ -29,6 +30,9 @@ from prometheus_ai.domain.server_config import server_config
 
 MOUNT_FROM_BYTES = 100_000_000
 """From this size on a model is mounted: a code edit must not push its weights again."""
+CONFIG_IN_CONTEXT = f"config{CONFIG_FILE}"
+MODEL_IN_CONTEXT = f"model{MODEL_FOLDER}"
+"""Laid out as in the image: a folder that a build itself creates would carry the time of the build."""
 IGNORED = "*\n!Dockerfile\n!locks\n!server\n!config\n!model\n"
 
 Names = Sequence[tuple[str, str]]
@@ -81,7 +85,7 @@ def plan_image(release: Release, inputs: PlanInputs) -> BuildPlan:
         ".dockerignore": IGNORED,
         "locks/tools.txt": TOOLS_LOCK,
         "locks/light.txt": text_of(light),
-        "config/config.json": _config(release),
+        CONFIG_IN_CONTEXT: _config(release),
     }
     if heavy:
         files["locks/heavy.txt"] = text_of(heavy)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from prometheus_ai.build import PlanInputs, plan_image
+from prometheus_ai.build import MODEL_IN_CONTEXT, PlanInputs, plan_image
 from prometheus_ai.control.deploy import next_version, release_digest
 from prometheus_ai.control.intake.inputs import pin
 from prometheus_ai.control.plane import Plane
@@ -191,7 +191,7 @@ def installation_id(store: StateStore) -> str:
 def _readme(plan: BuildPlan) -> str:
     stages = "\n".join(f"- `{stage.name}`: {stage.does}" for stage in plan.stages)
     notes = "\n".join(f"- {note}" for note in plan.notes)
-    model = "the model file as `model/`, and " if plan.weights == "layer" else ""
+    model = f"the model file into `{MODEL_IN_CONTEXT}/`, and " if plan.weights == "layer" else ""
     return f"""# {plan.tag}
 
 Build it without PROMETHEUS: put {model}the model server's wheel into `server/`, then

@@ -24,6 +24,7 @@ from prometheus_ai.domain.image import (
     LABEL_HOME,
     LABEL_PLAN,
     LABEL_RELEASE,
+    MODEL_FOLDER,
     BaseImage,
     BuildPlan,
     BuildRecord,
@@ -35,6 +36,7 @@ from prometheus_ai.ports.driver import Progress
 from prometheus_ai.ports.image_builder import BuildFiles
 
 EPOCH = 315_532_800
+CONTENT_SECONDS = 2**28
 PULL_TIMEOUT_S = 1800.0
 WHEEL_CHECK_TIMEOUT_S = 300.0
 SDISTS_MAX = 20
@@ -106,7 +108,8 @@ class DockerBuilder:
         labels = [f"{LABEL_PLAN}={plan.digest}", f"{LABEL_HOME}={plan.labels[LABEL_HOME]}"]
         labels.append(f"{LABEL_RELEASE}={plan.labels[LABEL_RELEASE]}")
         found = self._engine.get("/images/json", filters={"label": labels})
-        return str(found[0]["Id"]) if found else None
+        newest = max(found, key=lambda image: int(image["Created"]), default=None)
+        return str(newest["Id"]) if newest else None
 
     def build(self, plan: BuildPlan, inputs: BuildFiles, progress: Progress) -> BuildRecord:
         """Build in a folder of its own, with secrets beside it."""
@@ -250,7 +253,7 @@ def _makes_layer(step: str) -> bool:
 
 
 def _write_context(folder: Path, plan: BuildPlan, inputs: BuildFiles) -> None:
-    """Lay out the context; every file gets one time, so that equal content makes equal layers."""
+    """Lay out the context; times follow from content alone, so that equal content makes equal layers."""
     folder.mkdir()
     (folder / "Dockerfile").write_text(plan.dockerfile)
     for name, text in plan.files.items():
@@ -260,15 +263,23 @@ def _write_context(folder: Path, plan: BuildPlan, inputs: BuildFiles) -> None:
     (folder / "server").mkdir()
     shutil.copyfile(inputs.wheel, folder / "server" / inputs.wheel.name)
     if inputs.model is not None:
-        (folder / "model").mkdir()
-        target = folder / "model" / inputs.model_name
+        target = folder / f"model{MODEL_FOLDER}" / inputs.model_name
+        target.parent.mkdir(parents=True)
         if inputs.model.is_dir():
             shutil.copytree(inputs.model, target, copy_function=shutil.copyfile)
         else:
             shutil.copyfile(inputs.model, target)
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-        os.utime(path, (EPOCH, EPOCH))
+        time_s = EPOCH if path.is_dir() else EPOCH + _time_of_content(path)
+        os.utime(path, (time_s, time_s))
+
+
+def _time_of_content(path: Path) -> int:
+    """Return seconds that differ when content does: BuildKit takes a file of equal size and time for unchanged."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+    return int.from_bytes(digest[:4], "big") % CONTENT_SECONDS
 
 
 def _failure(plan: BuildPlan, heard: Heard) -> Exception:

@@ -8,9 +8,11 @@ from prometheus_ai.domain.image import BuildStep
 
 _LINE = re.compile(r"^#(\d+) (.*)$")
 _NAME = re.compile(r"^\[(.+?)\] (.*)$")
+_SAID = re.compile(r"^#\d+ \d+\.\d+ (.*)$")
 _DONE = re.compile(r"^DONE (\d+(?:\.\d+)?)s$")
 WORDS_MAX = 120
-LINES_KEPT = 60
+LINES_KEPT = 400
+REASON_CHARS_MAX = 800
 
 
 @dataclass
@@ -52,10 +54,14 @@ class Progress:
         self.say(f"{name} ({'cached' if is_cached else f'{took_s:.1f} s'})")
 
     def reason(self) -> str:
-        """Return BuildKit's own words for a failure."""
-        errors = [line for line in self.last if line.startswith(("error:", "ERROR", "failed to"))]
-        said = [line.split(" ", 2)[-1] for line in self.last if re.match(r"^#\d+ \d+\.\d+ ", line)]
-        return " ".join([*said[-5:], *errors[-1:]]).strip() or " ".join(self.last[-3:])
+        """Return the failed step's own words, from where it first speaks of an error."""
+        said = [match[1].strip() for line in self.last if (match := _SAID.match(line))]
+        first = next((n for n, text in enumerate(said) if "error" in text.lower()), 0)
+        words = " ".join(said[first:]) or " ".join(self.last[-3:])
+        if len(words) <= REASON_CHARS_MAX:
+            return words
+        half = REASON_CHARS_MAX // 2
+        return f"{words[:half]} … {words[-half:]}"
 
 
 def _short(text: str) -> str:

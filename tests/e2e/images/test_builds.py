@@ -1,0 +1,199 @@
+"""Images that the real engine builds from plans."""
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prometheus_ai.adapters.builders.docker.builder import DockerBuilder
+from prometheus_ai.adapters.builders.docker.command import DockerCommand
+from prometheus_ai.adapters.builders.docker.network import network_of
+from prometheus_ai.adapters.docker_engine import DEFAULT_URL, DockerEngine
+from prometheus_ai.adapters.environments.uv.environments import UvEnvironments
+from prometheus_ai.build import MODEL_IN_CONTEXT, PlanInputs, plan_image
+from prometheus_ai.domain.errors import InvalidInput, Unavailable
+from prometheus_ai.domain.image import BuildPlan, BuildRecord
+from prometheus_ai.domain.release import Artefact, Inputs, Release
+from prometheus_ai.domain.spec import ModelSpec, Spec
+from prometheus_ai.ports.image_builder import BuildFiles
+from tests.contract.docker_target import docker, remove_everything
+
+pytestmark = [
+    pytest.mark.e2e, pytest.mark.requires("docker", "index", "uv"), pytest.mark.timeout(900)
+]  # fmt: skip
+BASE = "python:3.11-slim"
+MODEL = "class Model:\n    def predict(self, x):\n        return x\n"
+
+
+class Workshop:
+    """A release without heavy packages, and the builder."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        environments = UvEnvironments(folder / "environments")
+        self.runtime = environments.runtime_id()
+        self.wheel = environments.runtime_wheel(self.runtime)
+        self.lock = folder / "requirements.lock"
+        self.lock.write_bytes(environments.lock([], python="3.11", engine="python"))
+        self.model = folder / "model.py"
+        self.model.write_text(MODEL)
+        network = replace(network_of(os.environ, None), proxies={"NO_PROXY": "s3cret.example"})
+        self.home = secrets.token_hex(4)
+        self.engine = DockerEngine()
+        self.builder = DockerBuilder(self.engine, network)
+
+    def plan(self) -> BuildPlan:
+        """Plan the release's image."""
+        inputs = PlanInputs(
+            home=self.home, lock=self.lock.read_text(), base=self.builder.base(BASE),
+            wheel=self.wheel.name, sdists=self.builder.sdists(self.lock, "3.11"),
+        )  # fmt: skip
+        return plan_image(self._release(), inputs)
+
+    def build(self, plan: BuildPlan) -> BuildRecord:
+        """Build it."""
+        files = BuildFiles(wheel=self.wheel, model=self.model, model_name="model.py")
+        return self.builder.build(plan, files, lambda _: None)
+
+    def _release(self) -> Release:
+        return Release(
+            backend="small", version="v1", number=1, digest=f"sha256:{'1' * 64}",
+            spec=Spec(name="small", model=ModelSpec(path="model.py")),
+            inputs=Inputs(
+                model=_artefact(self.model), lock=_artefact(self.lock), python="3.11",
+                runtime=self.runtime, engine="python",
+            ),
+            created_at=datetime.now(UTC), created_by="test",
+        )  # fmt: skip
+
+
+def _artefact(path: Path) -> Artefact:
+    content = path.read_bytes()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return Artefact(digest=digest, name=path.name, size_bytes=len(content))
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+    made = Workshop(tmp_path_factory.mktemp("workshop"))
+    yield made
+    made.engine.close()
+    remove_everything(made.home)
+
+
+@pytest.fixture(scope="module")
+def built(workshop: Workshop) -> BuildRecord:
+    return workshop.build(workshop.plan())
+
+
+def test_nothing_is_built_again_when_nothing_changed(
+    workshop: Workshop, built: BuildRecord
+) -> None:
+    plan = workshop.plan()
+    assert plan.digest == built.plan
+    assert workshop.builder.find(plan) == built.image
+    again = workshop.build(plan)
+    assert all(step.is_cached for step in again.steps if "RUN" in step.name)
+
+
+def test_the_same_inputs_make_the_same_layers_without_any_cache(
+    workshop: Workshop, built: BuildRecord
+) -> None:
+    plan = workshop.plan()
+    salt = f"ENV ANEW={secrets.token_hex(8)}\n"
+    # Another setting in the stages that are left behind: everything is made anew, in the result nothing differs.
+    anew = replace(plan, dockerfile=plan.dockerfile.replace("AS tools\n", "AS tools\n" + salt))
+    again = workshop.build(anew)
+    assert any(not step.is_cached for step in again.steps if "RUN" in step.name)
+    assert [layer.digest for layer in again.layers] == [layer.digest for layer in built.layers]
+
+
+def test_no_tool_and_no_setting_of_the_build_is_in_the_result(
+    workshop: Workshop, built: BuildRecord
+) -> None:
+    facts = workshop.builder.facts(built.image, with_files=True)
+    paths = {entry.path for layer in facts.layers[1:] for entry in layer.files}
+    assert any(path.endswith("/bin/pai-runtime") for path in paths)
+    assert "/opt/model/model.py" in paths
+    assert not [path for path in paths if "/uv/" in path or path.endswith(("/gcc", "/pip"))]
+    history = docker("history", "--no-trunc", built.image) + docker("inspect", built.image)
+    assert "s3cret.example" not in history
+    assert "s3cret" not in "".join(paths)
+
+
+def test_the_image_is_hardened_and_describes_itself(workshop: Workshop, built: BuildRecord) -> None:
+    facts = workshop.builder.facts(built.image, with_files=False)
+    assert facts.user == "10001:10001"
+    assert facts.labels["ai.prometheus.release"].startswith("small/v1@sha256:")
+    ran = docker(
+        "run", "--rm", "--read-only", "--tmpfs", "/tmp:noexec", "--cap-drop", "all",
+        "--network", "none", built.image, "--help",
+    )  # fmt: skip
+    assert "serve" in ran
+
+
+def test_what_is_ejected_builds_the_same_layers_without_us(
+    workshop: Workshop, built: BuildRecord, tmp_path: Path
+) -> None:
+    plan = workshop.plan()
+    for name, text in {"Dockerfile": plan.dockerfile, **plan.files}.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / workshop.wheel.name).write_bytes(workshop.wheel.read_bytes())
+    model = tmp_path / MODEL_IN_CONTEXT / "model.py"
+    model.parent.mkdir(parents=True)
+    model.write_text(MODEL)
+    program = DockerCommand(DEFAULT_URL).program()
+    subprocess.run(
+        [program, "build", "--quiet", "--tag", "pai-test/ejected:1", str(tmp_path)],
+        env={**os.environ, "DOCKER_BUILDKIT": "1"}, check=True, capture_output=True, timeout=300,
+    )  # fmt: skip
+    mine = docker("inspect", "--format", "{{json .RootFS.Layers}}", "pai-test/ejected:1")
+    docker("rmi", "--force", "pai-test/ejected:1")
+    assert [layer.digest for layer in built.layers][:3] == json.loads(mine)[:3]
+
+
+def test_an_edit_of_equal_length_is_noticed(workshop: Workshop, built: BuildRecord) -> None:
+    workshop.model.write_text(MODEL.replace("return x", "return 7"))
+    try:
+        edited = workshop.build(workshop.plan())
+    finally:
+        workshop.model.write_text(MODEL)
+    said = docker("run", "--rm", "--entrypoint", "cat", edited.image, "/opt/model/model.py")
+    assert "return 7" in said
+    assert [layer.digest for layer in edited.layers][:4] == [
+        layer.digest for layer in built.layers
+    ][:4]
+
+
+def test_a_failed_step_says_why(workshop: Workshop) -> None:
+    plan = workshop.plan()
+    wrong = re.sub(r"sha256:[0-9a-f]{4}", "sha256:0000", plan.files["locks/light.txt"])
+    spoiled = replace(plan, files={**plan.files, "locks/light.txt": wrong})
+    with pytest.raises(InvalidInput, match=r"(?i)hash|digest"):
+        workshop.build(spoiled)
+
+
+def test_a_base_that_does_not_exist_is_told(workshop: Workshop) -> None:
+    with pytest.raises((InvalidInput, Unavailable)):
+        workshop.builder.base("no-such-image-anywhere:1")
+
+
+def test_a_command_that_cannot_build_is_passed_over(tmp_path: Path) -> None:
+    broken = tmp_path / "docker"
+    broken.write_text("#!/bin/sh\necho no buildx here >&2\nexit 1\n")
+    broken.chmod(0o755)
+    works = DockerCommand(DEFAULT_URL).program()
+    assert DockerCommand(DEFAULT_URL, programs=(str(broken), works)).program() == works
+    with pytest.raises(Unavailable, match="no buildx here"):
+        DockerCommand(DEFAULT_URL, programs=(str(broken),)).program()
