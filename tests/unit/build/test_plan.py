@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from prometheus_ai.build import MOUNT_FROM_BYTES, PlanInputs, plan_image
 from prometheus_ai.build.packages import entries, is_heavy, part, text_of
+from prometheus_ai.build.plan import CONFIG_IN_CONTEXT
 from prometheus_ai.domain.errors import InvalidInput
 from prometheus_ai.domain.image import LABEL_PLAN, LABEL_RELEASE, BaseImage
 from prometheus_ai.domain.image_spec import ImageSpec
@@ -123,7 +124,7 @@ def test_the_image_says_what_it_is_and_runs_as_nobody() -> None:
     assert plan.labels[LABEL_RELEASE].startswith("digits/v1@sha256:")
     assert "USER 10001:10001" in plan.dockerfile
     assert "HEALTHCHECK" in plan.dockerfile
-    config = json.loads(plan.files["config/config.json"])
+    config = json.loads(plan.files[CONFIG_IN_CONTEXT])
     assert config["path"].startswith("/opt/model/")
 
 
