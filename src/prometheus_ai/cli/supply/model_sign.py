@@ -10,7 +10,8 @@ from prometheus_ai.client.session import Client
 from prometheus_ai.compose.gate import sign_with
 from prometheus_ai.domain.errors import NotFound
 
-PREDICATE = "https://model_signing/signature/v1.0"
+MODEL_PREDICATE = "https://model_signing/signature/v1.0"
+IMAGE_PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 
 
 @command()
@@ -20,19 +21,23 @@ PREDICATE = "https://model_signing/signature/v1.0"
     "--key", type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Private key (PKCS8 PEM); PAI_SIGNING_KEY when left out.",
 )  # fmt: skip
+@click.option("--image", is_flag=True, help="Sign the image that its target runs, not the model.")
 @as_json
 @with_client
-def sign(client: Client, name: str, version_: str | None, key: Path | None, as_json: bool) -> None:
-    """Sign the model of backend NAME. The key stays on this machine; the signature goes to the platform.
+def sign(
+    client: Client, name: str, version_: str | None, key: Path | None, image: bool, as_json: bool
+) -> None:
+    """Sign what backend NAME runs. The key stays on this machine; the signature goes to the platform.
 
     Examples:
       pai model sign digits --key release.pem
+      pai model sign digits --key release.pem --image
     """
-    chosen = [one for one in client.releases(name) if version_ in (None, one.version)]
-    if not chosen:
-        raise NotFound(f"{name} has no release {version_ or ''}".rstrip())
-    digest = chosen[-1].model_digest
-    bundle = sign_with(key, digest, chosen[-1].model, PREDICATE)
+    judged = client.gate(name, version_)
+    digest = judged.image if image else judged.model
+    if not digest:
+        raise NotFound(f"{name} runs no image on {judged.target}", hint="leave --image out")
+    bundle = sign_with(key, digest, name, IMAGE_PREDICATE if image else MODEL_PREDICATE)
     found = client.add_signature(digest, bundle.decode())
     if as_json:
         output.write_json(found)

@@ -41,6 +41,10 @@ class GateView:
     allowed: bool
     section: str
     at: datetime
+    model: str
+    """Digest of the model that it is about."""
+    image: str
+    """Digest of the image; empty where the target runs none."""
     policy_digest: str
     document: str
     rules: tuple[RuleView, ...]
@@ -89,6 +93,8 @@ def _view(document: dict[str, Any], digest: str) -> GateView:
         allowed=recorded.allowed,
         section=recorded.section,
         at=recorded.at,
+        model=str(document["candidate"]["model_digest"]),
+        image=str(document["evidence"]["image"]),
         policy_digest=recorded.policy_digest,
         document=digest,
         rules=tuple(

@@ -35,7 +35,7 @@ _RULES: dict[str, tuple[bytes, re.Pattern[bytes]]] = {
     ),
 }  # fmt: skip
 _ASSIGNED = re.compile(
-    rb"(?i)([\w-]*(?:password|passwd|secret|token|api_?key|access_?key|auth_?key)[\w-]*)"
+    rb"(?i)((?:password|passwd|secret|token|api_?key|access_?key|auth_?key)[\w-]{0,40})"
     rb"['\"]?\s{0,3}(?:=|:=?|=>)\s{0,3}['\"]?([A-Za-z0-9+/=_\-!@#%^&*]{16,200})(?=['\"\s,;]|$)"
 )
 _NAMES = (
