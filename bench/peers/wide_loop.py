@@ -7,6 +7,7 @@
 ``socket`` is a server of nothing but that: it receives into one buffer, runs, and sends fixed headers.
 """
 
+import contextlib
 import socket
 import sys
 import time
@@ -42,7 +43,7 @@ def serve(port_file: Path) -> None:
     while True:
         connection, _ = listener.accept()
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        with connection:
+        with connection, contextlib.suppress(ConnectionError):
             while answer(connection, model, target, view):
                 pass
 

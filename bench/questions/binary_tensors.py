@@ -90,9 +90,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     options = parser.parse_args()
     subprocess.run([sys.executable, str(HERE / "make_wide.py"), str(MODELS)], check=True)
-    ours = BY_NAME[OURS]
-    peer = dataclasses.replace(ours, program=(*ours.program, "wide={models}/wide.onnx"))
+    ours, config = BY_NAME[OURS], MODELS / "wide.json"
+    peer = dataclasses.replace(ours, program=(*ours.program, "--config", str(config)))
     head, raw, expected = request()
+    wide = {"name": "wide", "version": "1", "path": str(MODELS / "wide.onnx")}
+    config.write_text(json.dumps({**wide, "batching": {"rows_max": ROWS}}))
     headers = [f"Inference-Header-Content-Length={len(head)}"]
     headers.append("Content-Type=application/octet-stream")
     load = Load(model="wide", path="/v2/models/wide/infer", bodies=[head + raw], headers=headers)

@@ -35,7 +35,7 @@ class TabularModel(Answering):
         first.set_data_from_numpy(labels, binary_data=False)
         second = InferOutput("probabilities", list(probabilities.shape), "FP32")
         second.set_data_from_numpy(probabilities, binary_data=False)
-        return InferResponse(payload.id, self.name, [first, second])
+        return InferResponse(payload.id or "1", self.name, [first, second])
 
 
 class MiniLMModel(Answering):
@@ -52,11 +52,11 @@ class MiniLMModel(Answering):
         vectors = await asyncio.to_thread(self.model.run, texts)
         output = InferOutput("embedding", list(vectors.shape), "FP32")
         output.set_data_from_numpy(vectors, binary_data=False)
-        return InferResponse(payload.id, self.name, [output])
+        return InferResponse(payload.id or "1", self.name, [output])
 
 
 if __name__ == "__main__":
     kserve.ModelServer(
         http_port=int(sys.argv[1]), grpc_port=int(sys.argv[2]), workers=1,
-        enable_latency_logging=False, access_log_format=None, configure_logging=False,
+        enable_latency_logging=False, access_log_format=None,
     ).start([TabularModel(), MiniLMModel()])  # fmt: skip

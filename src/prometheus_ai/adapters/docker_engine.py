@@ -50,7 +50,6 @@ class DockerEngine:
 
     def __init__(self, url: str = DEFAULT_URL, *, tls: Tls | None = None) -> None:
         self.url = url
-        self._was_away = True
         parts = urlsplit(url)
         timeout = httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
         if parts.scheme == "unix":
@@ -184,19 +183,16 @@ class DockerEngine:
     @contextmanager
     def _said(self, doing: str) -> Iterator[None]:
         try:
-            if self._was_away:
-                self._knock()
+            self._knock()
             yield
-            self._was_away = False
         except (httpx.HTTPError, OSError) as error:
-            self._was_away = True
             raise Unavailable(
                 f"the Docker Engine at {self.url} cannot be reached ({doing}: {_words(error)})",
                 hint="is it running, and may this user reach it? try: docker version",
             ) from error
 
     def _knock(self) -> None:
-        """Connect and leave: httpx does not close a Unix socket whose connection is refused."""
+        """Connect and leave, before every question: httpx leaks a Unix socket that is refused."""
         if self.is_local:
             with socket.socket(socket.AF_UNIX) as probe:
                 probe.settimeout(CONNECT_TIMEOUT_S)
