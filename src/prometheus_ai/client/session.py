@@ -74,9 +74,9 @@ class Client:
         """Return the control plane's version."""
         return self._get("/api/v1/version")
 
-    def status(self) -> Record:
-        """Describe the installation and every backend."""
-        return self._get("/api/v1/status")
+    def status(self, name: str | None = None) -> Record:
+        """Describe the installation and every backend, or one backend as ``backend`` does."""
+        return self._get("/api/v1/status") if name is None else self.backend(name)
 
     def backend(self, name: str) -> Record:
         """Describe one backend: summary, living releases, replicas, work under way."""
