@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
+from prometheus_ai.domain.decision import DecisionRecord
 from prometheus_ai.domain.event import AuditRecord, Token, TreeHead
 from prometheus_ai.domain.release import Backend, Release, ReleaseState
 from prometheus_ai.domain.replica import ReplicaRecord
@@ -43,6 +44,12 @@ class Reading(Protocol):
 
     def windows(self, since: datetime, backend: str | None = None) -> list[Window]:
         """Return windows that end after ``since``, oldest first."""
+
+    def decision(self, backend: str, number: int) -> DecisionRecord | None:
+        """Return one decision about a backend, or None."""
+
+    def decisions(self, backend: str, since: datetime, limit: int) -> list[DecisionRecord]:
+        """Return the newest decisions about a backend since then, at most ``limit``, oldest of them first."""
 
     def table_generation(self) -> int:
         """Return the generation of the last route table."""
@@ -135,6 +142,15 @@ class Writing(Reading, Protocol):
 
     def forget_windows(self, before: datetime) -> int:
         """Remove windows that end before ``before``; return how many went."""
+
+    def add_decision(self, record: DecisionRecord, kept_max: int) -> int:
+        """Add a decision and return its id; of its backend and decider only the newest ``kept_max`` stay.
+
+        Ids are never given twice. Decisions stay when their backend is deleted.
+        """
+
+    def forget_decisions(self, before: datetime) -> int:
+        """Remove decisions made before ``before``; return how many went."""
 
     def next_table_generation(self) -> int:
         """Advance and return the route table's generation."""

@@ -9,6 +9,7 @@ from functools import reduce
 from itertools import groupby
 from typing import Any
 
+from prometheus_ai.domain.decision import DecisionRecord
 from prometheus_ai.domain.errors import Conflict, NotFound, Unavailable
 from prometheus_ai.domain.event import AuditRecord, Token, TreeHead
 from prometheus_ai.domain.release import Backend, Release, ReleaseState
@@ -32,6 +33,7 @@ class _State:
     replicas: dict[str, ReplicaRecord] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
     windows: list[Window] = field(default_factory=list)
+    decisions: list[DecisionRecord] = field(default_factory=list)
     tokens: dict[str, Token] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     audit: list[AuditRecord] = field(default_factory=list)
@@ -47,6 +49,7 @@ class _State:
             replicas=dict(self.replicas),
             counters=dict(self.counters),
             windows=list(self.windows),
+            decisions=list(self.decisions),
             tokens=dict(self.tokens),
             settings=dict(self.settings),
             audit=list(self.audit),
@@ -104,6 +107,14 @@ class _MemoryReading:
     def windows(self, since: datetime, backend: str | None = None) -> list[Window]:
         found = [w for w in self._state.windows if w.end > since and backend in (None, w.backend)]
         return sorted(found, key=lambda w: (w.end, w.backend, w.version, w.start))
+
+    def decision(self, backend: str, number: int) -> DecisionRecord | None:
+        known = self._state.decisions
+        return next((r for r in known if r.id == number and r.backend == backend), None)
+
+    def decisions(self, backend: str, since: datetime, limit: int) -> list[DecisionRecord]:
+        found = [r for r in self._state.decisions if r.backend == backend and r.at >= since]
+        return found[-limit:] if limit > 0 else []
 
     def table_generation(self) -> int:
         return self._state.counters.get("table_generation", 0)
@@ -240,6 +251,24 @@ class _MemoryWriting(_MemoryReading):
         kept = [window for window in self._state.windows if window.end >= before]
         gone = len(self._state.windows) - len(kept)
         self._state.windows = kept
+        return gone
+
+    def add_decision(self, record: DecisionRecord, kept_max: int) -> int:
+        number = self._advance("decision")
+        self._state.decisions.append(replace(record, id=number, at=_utc(record.at)))
+        of_same = [
+            r.id
+            for r in self._state.decisions
+            if (r.backend, r.decider) == (record.backend, record.decider)
+        ]
+        gone = set(of_same[:-kept_max])
+        self._state.decisions = [r for r in self._state.decisions if r.id not in gone]
+        return number
+
+    def forget_decisions(self, before: datetime) -> int:
+        kept = [record for record in self._state.decisions if record.at >= before]
+        gone = len(self._state.decisions) - len(kept)
+        self._state.decisions = kept
         return gone
 
     def next_table_generation(self) -> int:

@@ -25,7 +25,7 @@ class Meter:
     pending_since: datetime | None = None
     compacted_at: float = 0.0
     kept: timedelta = timedelta(days=30)
-    """How long windows and records of ended replicas are kept; events stay for ever."""
+    """How long windows, decisions and records of ended replicas are kept; events stay for ever."""
 
     def read_once(self) -> None:
         """Take one reading; store windows once a span is full.
@@ -53,6 +53,7 @@ class Meter:
                     tx.compact_windows(now - COMPACT_AFTER, COMPACT_SPAN_S)
                     tx.forget_windows(now - self.kept)
                     tx.forget_replicas(now - self.kept)
+                    tx.forget_decisions(now - self.kept)
                     self.compacted_at = self.plane.clock.monotonic()
         self.pending = []
         self.pending_since = None

@@ -18,6 +18,7 @@ from prometheus_ai.adapters.stores.sql.tables import (
     audit_records,
     backends,
     counters,
+    decisions,
     release_states,
     releases,
     replicas,
@@ -25,6 +26,7 @@ from prometheus_ai.adapters.stores.sql.tables import (
     tokens,
     windows,
 )
+from prometheus_ai.domain.decision import DecisionRecord
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.event import AuditRecord, Token, TreeHead
 from prometheus_ai.domain.release import Backend, Release, ReleaseState
@@ -79,6 +81,15 @@ _WINDOWS = (
     .order_by(windows.c.end_at, windows.c.backend, windows.c.version, windows.c.start_at)
 )
 _WINDOWS_OF = _WINDOWS.where(windows.c.backend == _of_backend)
+_DECISION = select(decisions).where(
+    decisions.c.backend == _of_backend, decisions.c.id == bindparam("decision")
+)
+_DECISIONS = (
+    select(decisions)
+    .where(decisions.c.backend == _of_backend, decisions.c.at >= _since)
+    .order_by(decisions.c.id.desc())
+    .limit(_limit)
+)
 _COUNTER = select(counters.c.value).where(counters.c.name == _name)
 _TOKENS = select(tokens).order_by(tokens.c.created_at, tokens.c.id)
 _TOKEN = select(tokens).where(tokens.c.secret_hash == bindparam("secret_hash"))
@@ -167,6 +178,16 @@ class SqlReading:
         """Return windows that end after ``since``, oldest first."""
         parameters = {"since": rows.time_text(since)}
         return self._of_one_or_all(_WINDOWS, _WINDOWS_OF, backend, parameters, rows.to_window)
+
+    def decision(self, backend: str, number: int) -> DecisionRecord | None:
+        """Return one decision about a backend, or None."""
+        found = self.execute(_DECISION, {"backend": backend, "decision": number}).one_or_none()
+        return None if found is None else rows.to_decision(found)
+
+    def decisions(self, backend: str, since: datetime, limit: int) -> list[DecisionRecord]:
+        """Return the newest decisions about a backend since then, at most ``limit``, oldest of them first."""
+        parameters = {"backend": backend, "since": rows.time_text(since), "limit": limit}
+        return [rows.to_decision(row) for row in self.execute(_DECISIONS, parameters)][::-1]
 
     def table_generation(self) -> int:
         """Return the generation of the last route table."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from prometheus_ai.domain.decision import Decider, DecisionRecord
 from prometheus_ai.domain.errors import Corrupted
 from prometheus_ai.domain.event import AuditRecord, Role, Token
 from prometheus_ai.domain.release import (
@@ -284,6 +285,39 @@ def to_window(row: Row) -> Window:
         )
     except (ValueError, TypeError) as error:
         raise unreadable(f"window ({backend}/{version} at {start_at})", error) from error
+
+
+def decision_values(record: DecisionRecord) -> dict[str, Any]:
+    """Return the columns of a decision, without its id."""
+    return {
+        "at": time_text(record.at),
+        "backend": record.backend,
+        "version": record.version,
+        "decider": record.decider.value,
+        "act": record.act,
+        "reason": record.reason,
+        "inputs": record.inputs,
+        "answer": record.answer,
+    }
+
+
+def to_decision(row: Row) -> DecisionRecord:
+    """Read a decision."""
+    number, at, backend, version, decider, act, reason, inputs, answer = row
+    try:
+        return DecisionRecord(
+            id=number,
+            at=_parse_time(at),
+            backend=backend,
+            version=version,
+            decider=Decider(decider),
+            act=act,
+            reason=reason,
+            inputs=inputs,
+            answer=answer,
+        )
+    except (ValueError, TypeError) as error:
+        raise unreadable(f"decision ({number})", error) from error
 
 
 def token_values(token: Token) -> dict[str, Any]:

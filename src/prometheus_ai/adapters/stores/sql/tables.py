@@ -122,6 +122,23 @@ windows = Table(
 )
 """``span_s`` is the span to which compaction has merged a row; 0 as measured."""
 
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("at", TIME, nullable=False),
+    Column("backend", String(64), nullable=False),
+    Column("version", String(64), nullable=False),
+    Column("decider", String(16), nullable=False),
+    Column("act", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("inputs", Text, nullable=False),
+    Column("answer", Text, nullable=False),
+    Index(None, "backend", "decider", "id"),
+    Index(None, "at"),
+    sqlite_autoincrement=True,  # people name decisions by their ids
+)
+
 tokens = Table(
     "tokens",
     metadata,

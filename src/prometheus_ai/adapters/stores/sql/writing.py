@@ -18,6 +18,7 @@ from prometheus_ai.adapters.stores.sql.tables import (
     audit_records,
     backends,
     counters,
+    decisions,
     release_states,
     releases,
     replicas,
@@ -25,6 +26,7 @@ from prometheus_ai.adapters.stores.sql.tables import (
     tokens,
     windows,
 )
+from prometheus_ai.domain.decision import DecisionRecord
 from prometheus_ai.domain.errors import Conflict, NotFound
 from prometheus_ai.domain.event import AuditRecord, Token, TreeHead
 from prometheus_ai.domain.release import Backend, Release, ReleaseState
@@ -209,6 +211,23 @@ class SqlWriting(SqlReading):
     def forget_windows(self, before: datetime) -> int:
         """Remove windows that end before ``before``; return how many went."""
         old = delete(windows).where(windows.c.end_at < rows.time_text(before))
+        return self.execute(old).rowcount
+
+    def add_decision(self, record: DecisionRecord, kept_max: int) -> int:
+        """Add a decision and return its id; of its backend and decider only the newest ``kept_max`` stay."""
+        adding = insert(decisions).returning(decisions.c.id)
+        number: int = self.execute(adding, rows.decision_values(record)).scalar_one()
+        of_same = (decisions.c.backend == record.backend) & (
+            decisions.c.decider == record.decider.value
+        )
+        newest = select(decisions.c.id).where(of_same).order_by(decisions.c.id.desc())
+        cut = newest.limit(1).offset(kept_max).scalar_subquery()
+        self.execute(delete(decisions).where(of_same, decisions.c.id <= cut))
+        return number
+
+    def forget_decisions(self, before: datetime) -> int:
+        """Remove decisions made before ``before``; return how many went."""
+        old = delete(decisions).where(decisions.c.at < rows.time_text(before))
         return self.execute(old).rowcount
 
     def next_table_generation(self) -> int:
