@@ -7,6 +7,7 @@ from tests.tidy.tree import Tree, report
 # Each place that loads a module by name, and why it may.
 LOADERS = {
     "prometheus_ai.adapters.scanners.model_files.expanding": "lz4 may be absent; its absence is a finding",
+    "prometheus_ai.adapters.stores.sql.versions": "Alembic is needed once in the life of a schema",
     "prometheus_ai.cli": "commands are loaded when they are named, so that --help is quick",
     "prometheus_ai_runtime.engines": "an engine's module is chosen by the spec",
     "prometheus_ai_runtime.optional": "libraries and protocol fronts are extras and may be absent",

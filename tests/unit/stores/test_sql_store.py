@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -101,6 +103,12 @@ def test_migrations_make_exactly_the_tables_that_the_code_uses(store: SqlStore) 
     with store._read() as view:
         context = MigrationContext.configure(view._connection)
         assert compare_metadata(context, metadata) == []
+
+
+def test_the_head_named_in_the_code_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(versions._SCRIPTS))
+    assert ScriptDirectory.from_config(config).get_current_head() == versions.HEAD
 
 
 def test_every_table_can_be_made_on_postgresql() -> None:
