@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from prometheus_ai.domain.errors import NotFound, Unsupported
@@ -23,6 +24,7 @@ from prometheus_ai.ports.metric_source import MetricSource
 from prometheus_ai.ports.model_inspector import ModelInspector
 from prometheus_ai.ports.model_scanner import ModelScanner
 from prometheus_ai.ports.route_table import RouteTablePort
+from prometheus_ai.ports.secret_source import SecretSource
 from prometheus_ai.ports.signatures import SignatureVerifier
 from prometheus_ai.ports.state_store import StateStore
 from prometheus_ai.ports.target_opener import OpenedTarget, TargetOpener
@@ -124,6 +126,8 @@ class Plane:
     """Model servers for images; None where no images are built."""
     gate: Gate | None = None
     """None in tests that gate nothing."""
+    secrets: SecretSource | None = None
+    """None in tests whose specs name no secrets."""
     gateway_url: str = ""
     checkpoint_path: Path | None = None
     """Where a copy of the audit log's head is kept outside the store; none in tests that need none."""
@@ -132,6 +136,8 @@ class Plane:
     wake: threading.Event = field(default_factory=threading.Event)
     rollouts: dict[str, object] = field(default_factory=dict)
     """The newest rollout of each backend, ended or not; see ``rollout_memory``. Guarded by the plane's lock."""
+    decided: dict[tuple[str, str, str], tuple[str, datetime]] = field(default_factory=dict)
+    """What was last stored by backend, version and decider, and when; see ``decisions``. Guarded by the lock."""
     routing: Routing = field(default_factory=Routing)
     work: Work = field(default_factory=Work)
     last_pass_s: float = 0.0

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from prometheus_ai.analysis import compare, observe, start_step
+from prometheus_ai.control.decisions import Made, RolloutInputs, remember
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.look import sight, views
 from prometheus_ai.control.loop.passes import act_on
@@ -96,6 +97,14 @@ def advance(plane: Plane, name: str) -> RolloutDecision | None:
             evidence=start_step(held.evidence) if made.starts_step else held.evidence,
         )
         with plane.store.write() as tx:
+            remember(
+                plane,
+                tx,
+                _made(
+                    name, RolloutInputs(state=held.state, facts=facts, policy=policy, now=now), made
+                ),
+                now,
+            )
             applied = _apply(plane, tx, name, held, made)
             if changed:
                 keep(tx, name, moved)
@@ -103,6 +112,18 @@ def advance(plane: Plane, name: str) -> RolloutDecision | None:
         if applied or changed:
             act_on(plane, name)
         return made if changed else None
+
+
+def _made(name: str, inputs: RolloutInputs, decision: RolloutDecision) -> Made:
+    return Made(
+        backend=name,
+        version=decision.state.candidate,
+        act=decision.act.value,
+        reason=decision.reason,
+        inputs=inputs,
+        answer=decision,
+        is_hold=decision.act is Act.HOLD and decision.state == inputs.state,
+    )
 
 
 def _facts(view: BackendView, held: Held) -> RolloutFacts:
