@@ -18,6 +18,7 @@ from prometheus_ai_runtime.config import (
 from prometheus_ai_runtime.errors import StartFailed
 from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.running import run
+from prometheus_ai_runtime.secret_files import receive
 
 EXIT_USAGE = 64
 EXIT_FAULT = 70
@@ -39,6 +40,8 @@ def main() -> None:
         sys.exit(inspect.main(sys.argv[2:]))
     options = _parser().parse_args()
     try:
+        if options.secrets is not None:
+            receive(options.secrets)
         code = run(_config(options), options)
     except (ConfigError, argparse.ArgumentTypeError) as error:
         _fail(EXIT_USAGE, str(error))
@@ -62,6 +65,10 @@ def _parser() -> _Parser:
     serve.add_argument("--grpc-port", type=_port, help="gRPC port, 0 for any; off when absent")
     serve.add_argument("--config", type=Path, metavar="FILE", help="a CONFIG.json")
     serve.add_argument("--announce", type=Path, metavar="FILE", help="where to write the ports")
+    serve.add_argument(
+        "--secrets", type=Path, metavar="FOLDER",
+        help="write the secrets that standard input brings, one JSON line, into this folder",
+    )  # fmt: skip
     serve.add_argument(
         "--allow-pickle", action="store_true", help="load formats that run code when loaded"
     )

@@ -15,6 +15,7 @@ from prometheus_ai_runtime.hosting.memory import Room, give_back_memory
 from prometheus_ai_runtime.hosting.model import HostedModel
 from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.watch.cgroup import Throttling, compute_threads
+from prometheus_ai_runtime.watch.recent import RecentAnswers
 
 _LOADS_AT_ONCE = 2
 _DRAIN_POLL_S = 0.01
@@ -38,6 +39,7 @@ class ModelHost:
         self.phase = "starting"
         self.error: str | None = None
         self.room = Room(config.memory_bytes_max)
+        self.recent = RecentAnswers()
         self._stats: dict[str, ModelStats] = {}
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(1 if self.room.bounded else _LOADS_AT_ONCE)
@@ -54,6 +56,7 @@ class ModelHost:
         """
         stats = self._stats.setdefault(config.label, ModelStats())
         model = HostedModel(config, self.throttling, self.config.limits.non_finite, stats)
+        model.recent = self.recent
         versions = self.models.setdefault(config.name, {})
         before = versions.get(config.version)
         if before is None or not before.ready:

@@ -12,6 +12,7 @@ from prometheus_ai_runtime.hosting.loading import Loaded
 from prometheus_ai_runtime.signature import TensorSpec
 from prometheus_ai_runtime.tensors.plan import Plan
 from prometheus_ai_runtime.watch.cgroup import Throttling
+from prometheus_ai_runtime.watch.recent import RecentAnswers
 
 _HELD_MAX = 1024
 
@@ -55,6 +56,8 @@ class HostedModel:
         self.last_used = 0.0
         self.memory_bytes = config.memory_bytes or 0
         self.held: list[Callable[[], None]] = []
+        self.recent = RecentAnswers()
+        """Answers of the whole server; the host puts its own here."""
         self.memo: dict[str, Any] = {}
         """What the protocol fronts keep for as long as this model is hosted."""
         self._non_finite = non_finite

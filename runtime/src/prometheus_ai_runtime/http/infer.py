@@ -33,6 +33,9 @@ _ORDINARY_HEAD = (
     b"%bcontent-type: application/json\r\nx-pai-throttled-us: %d\r\nx-request-id: " + ID_PREFIX
 )
 _ORDINARY = b"%b-%x\r\nx-pai-queue-us: %d\r\ncontent-length: %d\r\n\r\n%b"
+JSON_LINE = b"content-type: application/json\r\n"
+_SHADOW = b"-shadow"
+"""The gateway adds it to the host of copied requests."""
 _BATCH_HEAD = (
     b"HTTP/1.1 200 OK\r\nx-pai-release: %b\r\nx-pai-compute-us: %d\r\nx-pai-batch-rows: %d\r\n"
 )
@@ -187,7 +190,7 @@ class InferResponder:
                 self._begin(result)
             fragments = result.fragments if rows == 1 else self._around(result, rows)
             body = self._default_body(decoded.id, rows, result, first_row, fragments)
-            kind = b"content-type: application/json\r\n"
+            kind = JSON_LINE
         else:
             body, kind = self._chosen_body(exchange, result, first_row)
         send(exchange, self._model, result, kind, body)
@@ -285,7 +288,7 @@ class InferResponder:
         document["outputs"] = outputs
         text = orjson.dumps(document, option=_NUMPY)
         if not blobs:
-            return text, b"content-type: application/json\r\n"
+            return text, JSON_LINE
         kind = (
             b"content-type: application/octet-stream\r\ninference-header-content-length: %d\r\n"
             % len(text)
@@ -326,3 +329,11 @@ def send(
     )
     exchange.outlet.deliver(exchange, data)
     model.stats.request_seconds.record(perf_counter() - exchange.received)
+    # Only a request that brought an id can be found again; the gateway gives every request one.
+    if model.recent.is_asked and head.request_id:
+        model.recent.add(
+            head.request_id,
+            model.config.label,
+            is_shadow=_SHADOW in head.headers.get(b"host", b""),
+            body=body if kind == JSON_LINE else None,
+        )

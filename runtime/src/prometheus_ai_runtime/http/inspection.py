@@ -34,7 +34,7 @@ class Inspection:
     def __init__(self, host: ModelHost, door: Door | None = None) -> None:
         self._host = host
         self.door = door
-        self._epoch = f"{os.getpid()}:{time_ns()}"
+        self.epoch = f"{os.getpid()}:{time_ns()}"
 
     def add_routes(self, router: Router) -> None:
         """Put this object's endpoints on the router."""
@@ -121,13 +121,14 @@ class Inspection:
         if self.door is not None:
             gauges["pai_connections"] = float(self.door.connections())
             gauges["pai_refused_requests"] = float(sum(self.door.refusals.values()))
-        exchange.answer(200, as_text(self._series(), gauges), _TEXT)
+        exchange.answer(200, as_text(self.series(), gauges), _TEXT)
 
     def metrics_json(self, exchange: Exchange) -> None:
         """Exact histograms."""
-        _json(exchange, as_json(self._epoch, self._series()))
+        _json(exchange, as_json(self.epoch, self.series()))
 
-    def _series(self) -> Iterator[Series]:
+    def series(self) -> Iterator[Series]:
+        """Every model's numbers now."""
         for model in self._host:
             series = Series(model.config.name, model.config.version, model.stats)
             series.active = model.batcher.active()

@@ -5,13 +5,16 @@ from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.infer import InferEndpoint
 from prometheus_ai_runtime.http.inspection import Inspection
 from prometheus_ai_runtime.http.predict import PredictEndpoint
+from prometheus_ai_runtime.http.recent import Recent
 from prometheus_ai_runtime.http.repository import Repository
 from prometheus_ai_runtime.http.router import Router
 
 
 def add_routes(router: Router, host: ModelHost, door: Door) -> None:
     """Put all endpoints on the router."""
-    Inspection(host, door).add_routes(router)
+    inspection = Inspection(host, door)
+    inspection.add_routes(router)
+    Recent(host, inspection).add_routes(router)
     Repository(host).add_routes(router)
     infer = InferEndpoint(host)
     router.model("/infer", post=infer.infer)
