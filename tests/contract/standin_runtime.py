@@ -119,6 +119,10 @@ def main() -> None:
     """Run as ``standin serve --config … --announce …``."""
     arguments = sys.argv[1:]
     options = dict(zip(arguments[1::2], arguments[2::2], strict=True))
+    if "--secrets" in options:
+        for name, value in json.loads(sys.stdin.readline()).items():
+            Path(options["--secrets"], name).write_text(value)
+            Path(options["--secrets"], name).chmod(0o400)
     config = json.loads(Path(options["--config"]).read_text())
     server = Server(json.loads(Path(config["path"]).read_text()))
     signal.signal(signal.SIGTERM, server.on_term)

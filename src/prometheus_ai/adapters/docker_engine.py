@@ -5,7 +5,7 @@ import json
 import socket
 import ssl
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,6 +113,25 @@ class DockerEngine:
                 timeout=httpx.Timeout(STREAM_QUIET_S_MAX, connect=CONNECT_TIMEOUT_S),
             )
             _check(answer, answer.content)
+
+    @contextmanager
+    def standard_input(self, container: str) -> Iterator[Callable[[bytes], None]]:
+        """Give a function that writes to a container's standard input, which ends with the block.
+
+        Attached before the container starts, it misses nothing; the engine keeps none of what is written.
+        """
+        headers = {"connection": "Upgrade", "upgrade": "tcp"}
+        path = f"{API}/containers/{quote(container, safe='')}/attach"
+        asked = {"stream": 1, "stdin": 1}
+        with (
+            self._said("writing to a standard input"),
+            self._http.stream("POST", path, params=asked, headers=headers) as answer,
+        ):
+            if answer.status_code != 101:
+                _check(answer, answer.read())
+                raise Unavailable("the Docker Engine gives no way to a container's standard input")
+            stream = answer.extensions["network_stream"]
+            yield lambda data: stream.write(data, timeout=ANSWER_TIMEOUT_S)
 
     def import_empty(self, reference: str) -> None:
         """Make an image with nothing in it."""

@@ -20,6 +20,7 @@ from prometheus_ai.compose.gate import open_gate
 from prometheus_ai.compose.gateway import gateway_client
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.compose.targets import Targets, know_installation
+from prometheus_ai.compose.secrets import open_secrets
 from prometheus_ai.control.begin import begin, first_token
 from prometheus_ai.control.containers.targets import close_targets, open_targets
 from prometheus_ai.control.control_plane import ControlPlane
@@ -108,6 +109,7 @@ def _plane(settings: Settings, store: SqlStore, resources: ExitStack) -> Plane:
         gate=open_gate(settings),
         gateway_url=settings.gateway_url,
         checkpoint_path=settings.database.parent / "audit-checkpoint.json",
+        secrets=open_secrets(settings),
         wake=wake,
         opener=targets,
         wheels=environments,

@@ -34,6 +34,16 @@ class Settings:
     """How long measurements are kept."""
     index_url: str | None = None
     """Package index for model environments; uv's own default when absent."""
+    secrets_folder: str | None = None
+    """The folder that ``file`` references of secrets reach; ``secrets`` in the home folder when absent."""
+    vault_url: str | None = None
+    """Address of a HashiCorp Vault for ``vault`` references of secrets, such as ``https://vault:8200``."""
+    vault_token: str | None = None
+    """Where Vault's token is: ``env:NAME`` or ``file:PATH``; never the token itself."""
+    vault_namespace: str | None = None
+    """Namespace in Vault, where its edition has them."""
+    vault_ca: str | None = None
+    """File with the authority that signed Vault's certificate; the machine's own ones when absent."""
 
     @property
     def database(self) -> Path:

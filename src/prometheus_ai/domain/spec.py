@@ -7,10 +7,18 @@ publishes its JSON Schema and travels as JSON. Unknown fields are errors; there 
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from prometheus_ai.domain.image_spec import ImageSpec
 from prometheus_ai.domain.policy import RolloutSpec, ScalingSpec
+from prometheus_ai.domain.secret_spec import SECRET_NAME, SecretReference
 
 BACKEND_NAME = r"^[a-z]([a-z0-9-]{0,46}[a-z0-9])?$"
 VERSION_NAME = r"^[a-z0-9]([a-z0-9._-]{0,30}[a-z0-9])?$"
@@ -23,6 +31,8 @@ Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
     "FP16", "BF16", "FP32", "FP64", "BYTES",
 ]  # fmt: skip
+
+SecretName = Annotated[str, StringConstraints(pattern=SECRET_NAME)]
 
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(|k|M|G|T|Ki|Mi|Gi|Ti)B?$")
 _UNITS = {
@@ -292,6 +302,10 @@ class Spec(_Frozen):
     scaling: ScalingSpec | None = Field(
         default=None,
         description="How replicas follow demand; without it `replicas` stays until `pai scale`.",
+    )
+    secrets: Annotated[dict[SecretName, SecretReference], Field(max_length=32)] = Field(
+        default_factory=dict,
+        description="Secrets by file name; values are read at each start, and reach only that file.",
     )
     labels: Annotated[dict[str, str], Field(max_length=64)] = Field(
         default_factory=dict,

@@ -1,12 +1,13 @@
 """Running replicas on one kind of target."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from prometheus_ai.domain.release import Release
 from prometheus_ai.domain.replica import Observed
+from prometheus_ai.domain.secret import Secret
 from prometheus_ai.domain.spec import Spec
 
 Progress = Callable[[str], None]
@@ -37,6 +38,8 @@ class ReplicaOrder:
     model_path: Path
     """The verified artefact, read-only."""
     lock_path: Path
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+    """By file name; written where only the replica reads them, and nowhere else."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

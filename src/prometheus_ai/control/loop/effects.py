@@ -1,11 +1,20 @@
 """Effects on replicas: what a decision asks drivers to do, run outside the plane's lock."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prometheus_ai.control.gates.admit import admit
 from prometheus_ai.control.plane import Plane
-from prometheus_ai.domain.errors import Corrupted, InvalidInput, PlatformError, Refused
+from prometheus_ai.domain.errors import (
+    Corrupted,
+    InvalidInput,
+    PlatformError,
+    Refused,
+    Unsupported,
+)
+from prometheus_ai.domain.release import Release
 from prometheus_ai.domain.replica import Exit, ExitCause
+from prometheus_ai.domain.secret import Secret
 from prometheus_ai.ports.driver import Driver, ReplicaOrder
 
 _OWN_CAUSES: dict[type[PlatformError], ExitCause] = {
@@ -96,8 +105,21 @@ def _start(plane: Plane, launch: Launch) -> None:
         release=release,
         model_path=plane.artefacts.open_path(release.inputs.model),
         lock_path=plane.artefacts.open_path(release.inputs.lock),
+        secrets=_secrets(plane, release),
     )
     driver.start(order)
+
+
+def _secrets(plane: Plane, release: Release) -> Mapping[str, Secret]:
+    """Read the secrets of a release as they are now: a changed one reaches the next replica."""
+    wanted = release.spec.secrets
+    if wanted and plane.secrets is None:
+        raise Unsupported("this control plane reads no secrets")
+    return {
+        name: plane.secrets.read(reference)
+        for name, reference in wanted.items()
+        if plane.secrets is not None
+    }
 
 
 def _close_unstarted(plane: Plane, launch: Launch, error: PlatformError) -> None:

@@ -1,6 +1,7 @@
 """The driver of a Docker target."""
 
 import contextlib
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ from prometheus_ai.domain.image import (
 )
 from prometheus_ai.domain.release import Release
 from prometheus_ai.domain.replica import Observed
+from prometheus_ai.domain.secret import Secret
 from prometheus_ai.domain.spec import Spec
 from prometheus_ai.ports.driver import Capabilities, LogLine, Progress, ReplicaOrder
 from prometheus_ai.ports.image_builder import ReleaseImages
@@ -118,7 +120,7 @@ class DockerDriver:
             if found is not None and found["State"] != "created":
                 return
             if found is not None:
-                self._run(found["Id"], order.id)
+                self._run(found["Id"], order)
                 return
             image = self._image(order.release)
             labels = (image.get("Config") or image.get("ContainerConfig") or {}).get("Labels") or {}
@@ -128,7 +130,7 @@ class DockerDriver:
             body = container_of(order, self._place(order, image, labels))
             name = container_name(self._options.home, order.id)
             made = self._engine.post("/containers/create", body, name=name)
-            self._run(made["Id"], order.id)
+            self._run(made["Id"], order)
 
     def observe(self) -> tuple[Observed, ...]:
         """Return what was last seen of every replica.
@@ -229,17 +231,26 @@ class DockerDriver:
         found = self._engine.get("/containers/json", all=True, filters=filters)
         return dict(found[0]) if found else None
 
-    def _run(self, container: str, replica_id: str) -> None:
+    def _run(self, container: str, order: ReplicaOrder) -> None:
         try:
-            self._engine.post(f"/containers/{container}/start")
+            if order.secrets:
+                self._run_with_secrets(container, order.secrets)
+            else:
+                self._engine.post(f"/containers/{container}/start")
         except PlatformError as error:
             with contextlib.suppress(PlatformError):
                 self._engine.delete(f"/containers/{container}", force=True)
             raise Unavailable(
-                f"replica {replica_id} cannot be started: {error.message}", hint=error.hint
+                f"replica {order.id} cannot be started: {error.message}", hint=error.hint
             ) from error
         self._view.refresh()
         self._watcher.wake()
+
+    def _run_with_secrets(self, container: str, secrets: Mapping[str, Secret]) -> None:
+        line = json.dumps({name: secret.reveal() for name, secret in secrets.items()})
+        with self._engine.standard_input(container) as write:
+            self._engine.post(f"/containers/{container}/start")
+            write(line.encode() + b"\n")
 
     def _image(self, release: Release) -> Mapping[str, Any]:
         """Return the newest image made for a release, found by its label: tags can be moved."""

@@ -20,12 +20,14 @@ from prometheus_ai.domain.image import (
     MODEL_FOLDER,
     USER_ID,
 )
+from prometheus_ai.domain.secret_spec import SECRETS_FOLDER, SECRETS_VARIABLE
 from prometheus_ai.domain.server_config import threads_of
 from prometheus_ai.ports.driver import ReplicaOrder
 
 PIDS_MAX = 512
 TMP_BYTES = 256 * 2**20
-OPEN_FILES_MAX = 65_536
+SECRETS_BYTES = 4 * 2**20
+_SERVE = ("serve", "--config", CONFIG_FILE, "--host", "0.0.0.0", "--port", str(HTTP_PORT))  # noqa: S104 - inside its own network
 # Libraries that insist on a cache find one that is writable and forgotten with the container.
 _CACHES = (
     "HOME",
@@ -61,8 +63,11 @@ def container_of(order: ReplicaOrder, place: Place) -> dict[str, Any]:
     return {
         "Image": place.image,
         "User": f"{USER_ID}:{USER_ID}",
-        "Cmd": ["serve", "--config", CONFIG_FILE, "--host", "0.0.0.0", "--port", str(HTTP_PORT)],  # noqa: S104 - inside its own network
-        "Env": _environment(threads_of(resources.cpu)),
+        "Cmd": [*_SERVE, *(("--secrets", SECRETS_FOLDER) if order.secrets else ())],
+        "Env": _environment(threads_of(resources.cpu), has_secrets=bool(order.secrets)),
+        # Secrets come through standard input, which the engine does not keep and nobody can read again.
+        "OpenStdin": bool(order.secrets),
+        "StdinOnce": bool(order.secrets),
         "Labels": {
             LABEL_HOME: place.home,
             LABEL_TARGET: place.target,
@@ -82,7 +87,7 @@ def container_of(order: ReplicaOrder, place: Place) -> dict[str, Any]:
             "NetworkMode": network_name(place.home),
             "PortBindings": _published(port, place.publish_on),
             "ReadonlyRootfs": True,
-            "Tmpfs": {"/tmp": f"rw,noexec,nosuid,nodev,size={TMP_BYTES},mode=1777"},  # noqa: S108 - the container's own
+            "Tmpfs": _tmpfs(has_secrets=bool(order.secrets)),
             "CapDrop": ["ALL"],
             "SecurityOpt": ["no-new-privileges"],
             "PidsLimit": PIDS_MAX,
@@ -100,10 +105,20 @@ def container_of(order: ReplicaOrder, place: Place) -> dict[str, Any]:
     }
 
 
-def _environment(threads: int) -> list[str]:
+def _tmpfs(*, has_secrets: bool) -> dict[str, str]:
+    flags = "rw,noexec,nosuid,nodev"
+    places = {"/tmp": f"{flags},size={TMP_BYTES},mode=1777"}  # noqa: S108 - the container's own
+    if has_secrets:
+        owner = f"uid={USER_ID},gid={USER_ID},mode=0700"
+        places[SECRETS_FOLDER] = f"{flags},size={SECRETS_BYTES},{owner}"
+    return places
+
+
+def _environment(threads: int, *, has_secrets: bool) -> list[str]:
+    secrets = [f"{SECRETS_VARIABLE}={SECRETS_FOLDER}"] if has_secrets else []
     caches = [f"{name}=/tmp" for name in _CACHES]
     counts = [f"{name}_NUM_THREADS={threads}" for name in ("OMP", "OPENBLAS", "MKL")]
-    return [*caches, "TMPDIR=/tmp", *counts, "ORT_TELEMETRY_DISABLED=1"]
+    return [*caches, "TMPDIR=/tmp", *counts, "ORT_TELEMETRY_DISABLED=1", *secrets]
 
 
 def _published(port: str, address: str) -> dict[str, Any]:

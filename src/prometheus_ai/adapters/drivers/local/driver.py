@@ -224,9 +224,8 @@ class LocalDriver:
 
     def _make_folder(self, record: Order, order: ReplicaOrder) -> tuple[ReplicaFolder, int] | None:
         try:
-            return ReplicaFolder.create(
-                self._root, record, server_config(order.release, str(order.model_path))
-            )
+            config = server_config(order.release, str(order.model_path))
+            return ReplicaFolder.create(self._root, record, config, order.secrets)
         except OSError as error:
             raise Unavailable(
                 f"replica {order.id} cannot be written to {self._root}: {error.strerror}",

@@ -12,8 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
+from prometheus_ai.domain.secret import Secret
+
 NEW_PREFIX = ".new-"
 ENDED = ".ended"
+SECRETS = "secrets"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +77,13 @@ class ReplicaFolder:
         return self.path.name
 
     @classmethod
-    def create(cls, root: Path, order: Order, config: Mapping[str, Any]) -> tuple[Self, int] | None:
+    def create(
+        cls,
+        root: Path,
+        order: Order,
+        config: Mapping[str, Any],
+        secrets: Mapping[str, Secret] | None = None,
+    ) -> tuple[Self, int] | None:
         """Make the folder in one step and return it with its held lock; None when it exists.
 
         The lock is held before the folder is visible, so nobody ever sees an unlocked unstarted replica
@@ -86,8 +95,10 @@ class ReplicaFolder:
         try:
             lock = os.open(aside / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for name in ("home", "tmp"):
+            for name in ("home", "tmp", SECRETS):
                 (aside / name).mkdir(mode=0o700)
+            for name, secret in (secrets or {}).items():
+                _write_secret(aside / SECRETS / name, secret)
             os.mkfifo(aside / "control", 0o600)
             _write(aside / "config.json", config)
             _write(aside / "order.json", asdict(order))
@@ -182,6 +193,10 @@ class ReplicaFolder:
             os.close(fd)
         return True
 
+    def drop_secrets(self) -> None:
+        """Remove the secrets of a replica that ended; its records stay until it is forgotten."""
+        shutil.rmtree(self.path / SECRETS, ignore_errors=True)
+
     def retire(self, keep: int) -> None:
         """Keep only the logs, in the folder of ended replicas, at most ``keep`` of them."""
         ended = self.path.parent / ENDED
@@ -228,6 +243,11 @@ def _write(path: Path, value: Mapping[str, Any]) -> None:
         json.dump(value, file)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _write_secret(path: Path, secret: Secret) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secret.reveal().encode())
 
 
 def _read(path: Path) -> dict[str, Any] | None:

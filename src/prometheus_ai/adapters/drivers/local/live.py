@@ -82,6 +82,7 @@ class Replica:
             ended = exit_from_record(record)
         else:
             ended = self._end_without_record()
+        self.folder.drop_secrets()
         phase = ReplicaPhase.EXITED
         self.health = Health(phase=phase, detail=ended.message or ended.cause.value)
         self.observed = self._observed(ended)

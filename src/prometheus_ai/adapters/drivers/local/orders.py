@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from prometheus_ai.adapters.drivers.local.folder import Order
+from prometheus_ai.adapters.drivers.local.folder import SECRETS, Order
 from prometheus_ai.adapters.drivers.local.machine import Machine
 from prometheus_ai.adapters.drivers.local.orphans import FOLDER_VARIABLE
+from prometheus_ai.domain.secret_spec import SECRETS_VARIABLE
 from prometheus_ai.domain.server_config import threads_of
 from prometheus_ai.ports.driver import ReplicaOrder
 
@@ -35,7 +36,10 @@ def order_of(
         created_at=datetime.now(UTC).isoformat(),
         # Isolated, and without writing bytecode: the environment is shared and must not change.
         argv=(str(python), "-I", "-B", str(command), "serve", *listen, *files),
-        env=_environment(folder, environment, threads_of(spec.resources.cpu), gpus),
+        env={
+            **_environment(folder, environment, threads_of(spec.resources.cpu), gpus),
+            **({SECRETS_VARIABLE: str(folder / SECRETS)} if order.secrets else {}),
+        },
         cwd=str(folder / "home"),
         limits={"cpu": spec.resources.cpu, "memory_bytes": spec.resources.memory_bytes},
         cgroups=_groups(machine, folder),
