@@ -14,7 +14,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from prometheus_ai.api.app import create_schema
-from tests.unit.api.world import World
+from tests.unit.api.world import World, running
 
 STREAMS = r"/stream$"
 described = schemathesis.openapi.from_dict(create_schema()).exclude(path_regex=STREAMS)
@@ -22,10 +22,8 @@ described = schemathesis.openapi.from_dict(create_schema()).exclude(path_regex=S
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = World(Path(tmp_path_factory.mktemp("fuzz")))
-    world.start()
-    yield world
-    world.stop()
+    with running(Path(tmp_path_factory.mktemp("fuzz"))) as world:
+        yield world
 
 
 @pytest.fixture(scope="module")

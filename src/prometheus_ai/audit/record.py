@@ -21,7 +21,7 @@ def record_event(tx: Writing, event: Event) -> AuditRecord:
 
 def record_events(tx: Writing, events: Sequence[Event]) -> list[AuditRecord]:
     """Append events in order, in one transaction. Raises as ``record_event`` does."""
-    head = tx.audit_head() or TreeHead(size=0, root_hash=fold(()))
+    head = tx.audit_head() or _first_head(tx)
     frontier = _frontier(tx, head)
     records = []
     for event in events:
@@ -42,6 +42,15 @@ def record_events(tx: Writing, events: Sequence[Event]) -> list[AuditRecord]:
         tx.append_audit(record, made, head)
         records.append(record)
     return records
+
+
+def _first_head(tx: Writing) -> TreeHead:
+    if tx.latest_audit_records(1):
+        raise Corrupted(
+            "the audit log has records, and its head is gone: it was deleted from the database",
+            hint="run: pai audit verify",
+        )
+    return TreeHead(size=0, root_hash=fold(()))
 
 
 def _frontier(tx: Writing, head: TreeHead) -> dict[NodeId, bytes]:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from prometheus_ai.adapters.artefacts.filesystem.store import FilesystemArtefactStore
@@ -15,6 +16,7 @@ from prometheus_ai.adapters.environments.uv.environments import UvEnvironments
 from prometheus_ai.adapters.inspectors.runtime import RuntimeInspector
 from prometheus_ai.adapters.stores.home_lock import HomeLock
 from prometheus_ai.adapters.stores.sql import SqlStore
+from prometheus_ai.compose.audit_check import check_apart
 from prometheus_ai.compose.clock import SystemClock
 from prometheus_ai.compose.gate import open_gate
 from prometheus_ai.compose.gateway import gateway_client
@@ -109,6 +111,7 @@ def _plane(settings: Settings, store: SqlStore, resources: ExitStack) -> Plane:
         gate=open_gate(settings),
         gateway_url=settings.gateway_url,
         checkpoint_path=settings.database.parent / "audit-checkpoint.json",
+        audit_check=partial(check_apart, settings.database),
         secrets=open_secrets(settings),
         wake=wake,
         opener=targets,

@@ -3,9 +3,10 @@
 from prometheus_ai.control.access import NewToken, create_token
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.look import sight
-from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.plane import Plane, Sight
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.control.rollouts.begin import resume_all
+from prometheus_ai.domain.errors import Corrupted
 from prometheus_ai.domain.event import Kind, Role
 from prometheus_ai.domain.replica import ReplicaPhase
 
@@ -13,9 +14,20 @@ ACTOR = "control-plane"
 
 
 def begin(plane: Plane) -> None:
-    """Record the start, and adopt the replicas that went on without a control plane."""
+    """Record the start, and adopt the replicas that went on without a control plane.
+
+    An audit log that cannot be continued is shown in the status: nothing can be changed then, but everything
+    can still be looked at, and verified.
+    """
     resume_all(plane)
     seen = sight(plane)
+    try:
+        _record_start(plane, seen)
+    except Corrupted as error:
+        plane.audit_problem = error.message
+
+
+def _record_start(plane: Plane, seen: Sight) -> None:
     with plane.store.write() as tx:
         note(
             plane,

@@ -2,12 +2,13 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from prometheus_ai.audit import Checkpoint, VerificationReport
 from prometheus_ai.domain.errors import NotFound, Unsupported
 from prometheus_ai.domain.gate import ModelScan
 from prometheus_ai.domain.replica import Exit, Observed
@@ -131,6 +132,8 @@ class Plane:
     gateway_url: str = ""
     checkpoint_path: Path | None = None
     """Where a copy of the audit log's head is kept outside the store; none in tests that need none."""
+    audit_check: Callable[[Sequence[Checkpoint]], VerificationReport] | None = None
+    """Verifies a long audit log in a process of its own; None: all are verified here."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     """Taken around every decision, so that decisions never interleave."""
     wake: threading.Event = field(default_factory=threading.Event)

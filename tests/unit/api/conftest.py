@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.api.world import World
+from tests.unit.api.world import World, running
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    world.start()
-    yield world
-    world.stop()
+    with running(tmp_path) as world:
+        yield world

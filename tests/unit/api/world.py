@@ -3,8 +3,9 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -141,11 +142,14 @@ class World:
         wait_for(lambda: self._server.started)
 
     def stop(self) -> None:
-        """Stop everything that was started."""
+        """Stop everything that was started; a start that failed half-way leaves nothing open either."""
         self._server.should_exit = True
-        self._model.shutdown()
+        started = [thread for thread in self._threads if thread.ident is not None]
+        if self._threads[1] in started:
+            # It would wait for ever for a server that never served.
+            self._model.shutdown()
         self._loops.stop()
-        for thread in self._threads:
+        for thread in started:
             thread.join(WAIT_S)
         self._model.server_close()
         self._workers.shutdown()
@@ -159,6 +163,17 @@ class World:
     def token(self, role: str = "admin", name: str = "tester") -> str:
         """Make a token and return its secret."""
         return self.control.create_token(name, role, Asker(actor="test")).secret
+
+
+@contextmanager
+def running(root: Path) -> Iterator[World]:
+    """Run a world while the block runs."""
+    world = World(root)
+    try:
+        world.start()
+        yield world
+    finally:
+        world.stop()
 
 
 def wait_for(is_so: Callable[[], bool], timeout_s: float = WAIT_S) -> None:

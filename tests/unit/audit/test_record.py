@@ -190,6 +190,16 @@ def test_nothing_is_built_on_a_damaged_tree() -> None:
     assert "pai audit verify" in caught.value.hint
 
 
+def test_a_log_whose_head_was_deleted_is_not_begun_anew() -> None:
+    store = MemoryStore()
+    with store.write() as tx:
+        record_event(tx, make_event())
+    store._state.head = None
+    with pytest.raises(Corrupted, match="its head is gone") as caught, store.write() as tx:
+        record_event(tx, make_event())
+    assert "pai audit verify" in caught.value.hint
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

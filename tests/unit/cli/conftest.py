@@ -9,15 +9,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from prometheus_ai.cli.main import main
-from tests.unit.api.world import World
+from tests.unit.api.world import World, running
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
-    world = World(tmp_path)
-    world.start()
-    yield world
-    world.stop()
+    with running(tmp_path) as world:
+        yield world
 
 
 @pytest.fixture

@@ -25,7 +25,10 @@ def verify(client: Client, checkpoint: Path | None, as_json: bool) -> int:
       pai audit verify
       pai audit verify --checkpoint last-month.json --json
     """
-    found = client.audit_verify(_read(checkpoint) if checkpoint else None)
+    expected = _read(checkpoint) if checkpoint else None
+    with output.progress() as shown:
+        shown.step("hashing every record of the log")
+        found = client.audit_verify(expected)
     if as_json:
         output.write_json(found)
     elif found.is_intact:

@@ -47,6 +47,8 @@ def _write_all(found: Record) -> None:
     for target, said in found.targets.items():
         if said != "ok":
             output.write(f"target {target} cannot be seen: {said}")
+    if found.audit_problem:
+        output.write(f"audit log {output.paint('corrupted', 'red')}: {found.audit_problem}")
     if not found.backends:
         output.say("no backends yet: pai init MODEL_FILE, then pai deploy pai.yaml")
         return
