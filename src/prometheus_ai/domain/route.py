@@ -51,6 +51,16 @@ class RoutedReplica:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Hold:
+    """How requests wait for a release that has no replica."""
+
+    wait_s: float
+    """Longest wait; then the request fails."""
+    start_s: float
+    """How long a cold start takes, nine times out of ten: what a refused caller is told to wait."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RoutedRelease:
     """A release that the gateway can reach, by weight or by name."""
 
@@ -59,6 +69,8 @@ class RoutedRelease:
     request_timeout_s: float
     request_bytes_max: int
     is_idempotent: bool = False
+    hold: Hold | None = None
+    """None where a request without a ready replica fails at once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,16 +8,27 @@ def is_live(release: RoutedRelease) -> bool:
     return any(not replica.is_draining for replica in release.replicas)
 
 
+def is_held(release: RoutedRelease) -> bool:
+    """Whether requests for a release wait for a replica."""
+    return release.hold is not None and not is_live(release)
+
+
+def can_take(release: RoutedRelease) -> bool:
+    """Whether a release may be given a request: a replica takes it, or it is held for one."""
+    return is_live(release) or release.hold is not None
+
+
 def live_weights(route: BackendRoute) -> Weights:
     """Return the weights in force over every routed release, in the order of ``route.releases``.
 
-    A release without a live replica has weight zero, and the others share its part in proportion.
+    A release without a live replica has weight zero unless its requests are held; the others share
+    its part in proportion.
     The sum is constant, and so are order and length, because sticky assignment depends on all three.
     Empty when no weighted release can answer.
     """
     wanted = dict(route.weights)
     shares = [
-        (release.version, wanted.get(release.version, 0) if is_live(release) else 0)
+        (release.version, wanted.get(release.version, 0) if can_take(release) else 0)
         for release in route.releases
     ]
     total = sum(share for _, share in shares)

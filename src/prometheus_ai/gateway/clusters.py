@@ -3,6 +3,7 @@
 from typing import Any
 
 from prometheus_ai.domain.route import RoutedRelease
+from prometheus_ai.gateway.balance import is_held
 
 # The model server keeps idle connections for 75 s; closing first avoids writing into a closing one.
 UPSTREAM_IDLE_S = 60
@@ -10,6 +11,8 @@ CONNECT_TIMEOUT_S = 2
 CONNECTIONS_MAX = 1024
 PENDING_MAX = 1024
 REQUESTS_MAX = 4096
+HOLD_SOCKET = "hold.sock"
+"""Where held requests wait; relative to the folder that Envoy is started in."""
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 
@@ -42,6 +45,7 @@ def cluster(backend: str, release: RoutedRelease) -> dict[str, Any]:
     Endpoints stand in the cluster, not in files of their own: Envoy opens one inotify instance for
     each such file, and a kernel allows 128 by default. See decision 0004.
     A draining replica is left out: it gets no new request, and those under way finish.
+    Without a live replica, the place where requests are held is the only endpoint, if there is one.
     """
     name = cluster_name(backend, release.version)
     return {
@@ -83,6 +87,9 @@ def cluster(backend: str, release: RoutedRelease) -> dict[str, Any]:
 
 
 def _endpoints(release: RoutedRelease) -> list[dict[str, Any]]:
+    if is_held(release):
+        # No replica: whoever holds requests stands in for one, and the path leads past it afterwards.
+        return [{"endpoint": {"address": {"pipe": {"path": HOLD_SOCKET}}}}]
     live = [replica for replica in release.replicas if not replica.is_draining]
     return [
         {

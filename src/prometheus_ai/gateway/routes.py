@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from prometheus_ai.domain.route import BackendRoute, RoutedRelease, Sticky
-from prometheus_ai.gateway.balance import is_live, live_weights
+from prometheus_ai.gateway.balance import can_take, is_held, live_weights
 from prometheus_ai.gateway.clusters import cluster_name
 
 ROUTES = "routes"
 BACKEND_HEADER = "x-pai-backend"
 """Set by the gateway's own filter, which reads the backend's name from path or host."""
 RELEASE_HEADER = "x-pai-release"
+HOLD_HEADER = "x-pai-hold"
+"""Tells whoever holds a request which release it waits for."""
 RETRY_AFTER_S = 1
 RETRY_BUFFER_BYTES_MAX = 16 * 2**20
 BODY_LIMIT_FILTER = "pai.body_limit"
@@ -98,12 +100,13 @@ def _forced(backend: str, release: RoutedRelease, bytes_max: int) -> list[dict[s
     match = _with_header(
         {"prefix": "/"}, {"name": RELEASE_HEADER, "string_match": {"exact": release.version}}
     )
-    if not is_live(release):
+    if not can_take(release):
         return [_not_ready(match, f"release {backend}/{release.version} has no ready replica")]
     found = {
         "match": match,
         "route": _action((release,)) | {"cluster": cluster_name(backend, release.version)},
         "response_headers_to_add": [_release_header(backend, release.version)],
+        **_hold(backend, release),
     }
     return _limited(backend, found, release.request_bytes_max, bytes_max)
 
@@ -117,6 +120,7 @@ def _weighted(route: BackendRoute, weights: dict[str, int], bytes_max: int) -> l
             "name": cluster_name(route.backend, release.version),
             "weight": weights[release.version],
             "response_headers_to_add": [_release_header(route.backend, release.version)],
+            **_hold(route.backend, release),
         }
         for release in route.releases
     ]
@@ -141,7 +145,10 @@ def _limited(
 
 def _action(releases: tuple[RoutedRelease, ...]) -> dict[str, Any]:
     # A weighted route has one timeout; the replica itself enforces its release's own, shorter one.
-    timeout_s = max(release.request_timeout_s for release in releases)
+    timeout_s = max(
+        release.request_timeout_s + (release.hold.wait_s if release.hold else 0.0)
+        for release in releases
+    )
     action: dict[str, Any] = {
         "timeout": _seconds(timeout_s),
         # Without it a stream that waits longer than the listener's idle limit would be cut.
@@ -175,6 +182,13 @@ def _hash_policy(sticky: Sticky) -> dict[str, Any]:
     if sticky.header is not None:
         return {"header": {"header_name": sticky.header.lower()}}
     return {"cookie": {"name": sticky.cookie}}
+
+
+def _hold(backend: str, release: RoutedRelease) -> dict[str, Any]:
+    if not is_held(release):
+        return {}
+    name = cluster_name(backend, release.version)
+    return {"request_headers_to_add": [_header(HOLD_HEADER, name)]}
 
 
 def _release_header(backend: str, version: str) -> dict[str, Any]:

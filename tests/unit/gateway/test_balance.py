@@ -1,5 +1,7 @@
 """Weights in force follow what can answer."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +9,7 @@ from prometheus_ai.domain.replica import Endpoint
 from prometheus_ai.domain.route import (
     WEIGHT_SUM,
     BackendRoute,
+    Hold,
     RoutedRelease,
     RoutedReplica,
     Weights,
@@ -72,3 +75,9 @@ def test_weights_have_one_sum_one_order_and_only_live_releases(
         assert sum(weight for _, weight in found) == WEIGHT_SUM
         assert [version for version, _ in found] == [release.version for release in releases]
         assert {version for version, weight in found if weight} <= can_answer
+
+
+def test_a_release_whose_requests_are_held_keeps_its_share() -> None:
+    sleeping = replace(_release("v2"), hold=Hold(wait_s=30.0, start_s=2.0))
+    route = _route((("v1", 9000), ("v2", 1000)), _release("v1", live=1), sleeping)
+    assert live_weights(route) == (("v1", 9000), ("v2", 1000))

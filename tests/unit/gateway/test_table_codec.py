@@ -21,6 +21,7 @@ from prometheus_ai.domain.replica import Endpoint
 from prometheus_ai.domain.route import (
     BackendRoute,
     GatewayStatus,
+    Hold,
     Receipt,
     RoutedRelease,
     RoutedReplica,
@@ -41,6 +42,7 @@ RELEASES = st.builds(
     replicas=st.lists(REPLICAS, max_size=2).map(tuple),
     request_timeout_s=SECONDS,
     request_bytes_max=COUNT,
+    hold=st.none() | st.builds(Hold, wait_s=SECONDS, start_s=SECONDS),
 )
 ROUTES = st.builds(
     BackendRoute,

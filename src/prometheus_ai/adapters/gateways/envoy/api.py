@@ -9,11 +9,13 @@ import threading
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 from prometheus_ai.adapters.gateways.envoy.gateway import EnvoyGateway
 from prometheus_ai.adapters.gateways.envoy.table_codec import (
     decode_table,
     encode_counters,
+    encode_held,
     encode_receipt,
     encode_status,
 )
@@ -23,6 +25,7 @@ from prometheus_ai.domain.errors import Conflict, InvalidInput, PlatformError
 TABLE_BYTES_MAX = 64 * 2**20
 CONNECTIONS_MAX = 32
 IDLE_S = 60.0
+HELD_WAIT_S_MAX = 30.0
 
 
 class GatewayApi:
@@ -109,11 +112,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
-        """Answer ``/status`` and ``/counters``."""
+        """Answer ``/status``, ``/counters`` and, once it changed, ``/held``."""
         if self.path == "/status":
             self._answer(lambda: encode_status(self.server.gateway.status()))
         elif self.path == "/counters":
             self._answer(lambda: encode_counters(self.server.gateway.read()))
+        elif self.path.startswith("/held?"):
+            self._answer(self._held)
         else:
             self._not_found()
 
@@ -133,6 +138,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             raise InvalidInput(f"the table has {size} bytes; at most {TABLE_BYTES_MAX} are taken")
         return encode_receipt(self.server.gateway.publish(decode_table(self.rfile.read(size))))
 
+    def _held(self) -> bytes:
+        try:
+            asked = dict(parse_qsl(urlsplit(self.path).query))
+            after, wait_s = int(asked["after"]), float(asked["wait_s"])
+        except (KeyError, ValueError) as error:
+            raise InvalidInput("ask for /held?after=NUMBER&wait_s=SECONDS") from error
+        return encode_held(self.server.gateway.held(after, min(wait_s, HELD_WAIT_S_MAX)))
+
     def _answer(self, work: Any) -> None:
         try:
             self._send(HTTPStatus.OK, work())
@@ -144,7 +157,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _not_found(self) -> None:
         self.close_connection = True
-        text = "known: PUT /table, GET /status, GET /counters"
+        text = (
+            "known: PUT /table, GET /status, GET /counters, GET /held?after=NUMBER&wait_s=SECONDS"
+        )
         self._send(HTTPStatus.NOT_FOUND, json.dumps({"error": text}).encode())
 
     def _send(self, status: HTTPStatus, body: bytes) -> None:

@@ -1,18 +1,22 @@
-"""The gateway process as the control plane sees it: both seams over its unix socket."""
+"""The gateway process as the control plane sees it: its seams over one unix socket."""
 
+import contextlib
 import http.client
 import json
+import socket
 from http import HTTPStatus
 from pathlib import Path
 
 from prometheus_ai.adapters.gateways.envoy.table_codec import (
     decode_counters,
+    decode_held,
     decode_receipt,
     decode_status,
     encode_table,
 )
-from prometheus_ai.adapters.gateways.envoy.unix_http import exchange
+from prometheus_ai.adapters.gateways.envoy.unix_http import UnixConnection, exchange
 from prometheus_ai.domain.errors import InvalidInput, Unavailable
+from prometheus_ai.domain.held import HeldReport
 from prometheus_ai.domain.route import GatewayStatus, Receipt, RouteTable
 from prometheus_ai.domain.window import CounterSnapshot
 
@@ -21,11 +25,12 @@ READ_S = 10.0
 
 
 class GatewayClient:
-    """Keeps the promises of ``RouteTablePort`` and ``MetricSource`` through a gateway process."""
+    """Keeps the promises of ``RouteTablePort``, ``MetricSource`` and ``Activator`` through a gateway process."""
 
     def __init__(self, socket_path: Path, url: str) -> None:
         self._socket = socket_path
         self._url = url
+        self._waiting: UnixConnection | None = None
 
     def publish(self, table: RouteTable) -> Receipt:
         """Put a table in force; see ``RouteTablePort``."""
@@ -43,6 +48,29 @@ class GatewayClient:
     def read(self) -> CounterSnapshot:
         """Return every release's counters; see ``MetricSource``."""
         return decode_counters(self._exchange("GET", "/counters", None, READ_S))
+
+    def held(self, after: int, wait_s: float) -> HeldReport:
+        """Return which releases requests wait for; see ``Activator``."""
+        connection = UnixConnection(self._socket, wait_s + READ_S)
+        self._waiting = connection
+        try:
+            connection.request("GET", f"/held?after={after}&wait_s={wait_s:g}")
+            return decode_held(connection.getresponse().read())
+        except (OSError, http.client.HTTPException, ValueError, KeyError) as error:
+            raise Unavailable(
+                f"the gateway on {self._socket} does not say what it holds: {error}",
+                hint="start it with: pai up, or pai gateway",
+            ) from error
+        finally:
+            self._waiting = None
+            connection.close()
+
+    def interrupt(self) -> None:
+        """Let a call of ``held`` end now."""
+        waiting = self._waiting
+        if waiting is not None and waiting.sock is not None:
+            with contextlib.suppress(OSError):
+                waiting.sock.shutdown(socket.SHUT_RDWR)
 
     def _exchange(self, method: str, target: str, body: bytes | None, timeout_s: float) -> bytes:
         try:

@@ -11,6 +11,7 @@ from prometheus_ai.adapters.gateways.envoy.configuration import (
     EnvoyConfiguration,
 )
 from prometheus_ai.adapters.gateways.envoy.files import rename_durably, write_durably
+from prometheus_ai.adapters.gateways.envoy.holding import Holding
 from prometheus_ai.adapters.gateways.envoy.readings import (
     CounterLedger,
     Key,
@@ -20,6 +21,7 @@ from prometheus_ai.adapters.gateways.envoy.readings import (
 from prometheus_ai.adapters.gateways.envoy.supervisor import EnvoyPlace, EnvoySupervisor, Report
 from prometheus_ai.adapters.gateways.envoy.table_codec import decode_table, encode_table
 from prometheus_ai.domain.errors import InvalidInput, Unavailable
+from prometheus_ai.domain.held import HeldReport
 from prometheus_ai.domain.route import GatewayStatus, Receipt, RouteTable
 from prometheus_ai.domain.window import CounterSnapshot
 from prometheus_ai.ports.clock import Clock
@@ -28,6 +30,7 @@ Files = Mapping[str, bytes]
 
 TABLE = "table.json"
 PENDING = "table.pending.json"
+HOLD_SOCKET = "hold.sock"
 HISTOGRAMS_S = 0.02
 """Time for Envoy's workers to hand in their histograms after they were asked to."""
 
@@ -46,7 +49,7 @@ class Rendering:
 
 
 class EnvoyGateway:
-    """Keeps the promises of ``RouteTablePort`` and ``MetricSource`` with a local Envoy."""
+    """Keeps the promises of ``RouteTablePort``, ``MetricSource`` and ``Activator`` with a local Envoy."""
 
     def __init__(
         self, place: EnvoyPlace, rendering: Rendering, clock: Clock, report: Report, url: str
@@ -60,6 +63,7 @@ class EnvoyGateway:
         self._configuration = EnvoyConfiguration(place.folder, self._admin, place.log)
         self._supervisor = EnvoySupervisor(place, self._admin, self._node_id, report)
         self._ledger = CounterLedger()
+        self._holding = Holding(place.folder / HOLD_SOCKET, report)
         self._table = RouteTable(generation=0, backends=())
         self._rejected: tuple[int, str] | None = None
         """Generation and Envoy's words, until the next good table."""
@@ -81,6 +85,7 @@ class EnvoyGateway:
             # Without a table, what Envoy served last is still better than nothing.
             wanted = {**self._configuration.files(), BOOTSTRAP: wanted[BOOTSTRAP]}
         self._table = stored or self._table
+        self._hold_requests()
         is_running = self._admin.server_info() is not None
         self._configuration.write({BOOTSTRAP: wanted[BOOTSTRAP]} if is_running else wanted)
         self._supervisor.open()
@@ -95,6 +100,7 @@ class EnvoyGateway:
 
     def close(self, *, leave_running: bool = False) -> None:
         """End Envoy after its requests are finished, or leave it serving."""
+        self._holding.close()
         self._supervisor.close(leave_running=leave_running)
 
     def publish(self, table: RouteTable) -> Receipt:
@@ -129,6 +135,10 @@ class EnvoyGateway:
             data_plane_restarts=self._supervisor.restarts,
             detail=problem,
         )
+
+    def held(self, after: int, wait_s: float) -> HeldReport:
+        """Return which releases requests wait for; see ``Activator``."""
+        return self._holding.held(after, wait_s)
 
     def read(self) -> CounterSnapshot:
         """Return everything counted since this Envoy started; see ``MetricSource``."""
@@ -170,7 +180,18 @@ class EnvoyGateway:
             pending.unlink(missing_ok=True)
         if not words:
             self._table = table
+            self._holding.serve(table)
         return words
+
+    def _hold_requests(self) -> None:
+        try:
+            self._holding.open()
+        except OSError as error:
+            raise Unavailable(
+                f"requests cannot be held in {self._folder}: {error.strerror}",
+                hint="free disk space, or make the folder writable",
+            ) from error
+        self._holding.serve(self._table)
 
     def _lead_to(self, wanted: Files) -> str:
         former = self._configuration.files()

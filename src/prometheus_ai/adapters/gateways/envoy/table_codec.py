@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from prometheus_ai.domain.errors import InvalidInput
+from prometheus_ai.domain.held import HeldRelease, HeldReport
 from prometheus_ai.domain.replica import Endpoint
 from prometheus_ai.domain.route import (
     BackendRoute,
     GatewayStatus,
+    Hold,
     Receipt,
     RoutedRelease,
     RoutedReplica,
@@ -79,6 +81,20 @@ def decode_counters(content: bytes) -> CounterSnapshot:
     )
 
 
+def encode_held(report: HeldReport) -> bytes:
+    """Return a report of held requests as JSON."""
+    return json.dumps(asdict(report)).encode()
+
+
+def decode_held(content: bytes) -> HeldReport:
+    """Return the report of held requests that JSON holds."""
+    body = json.loads(content)
+    return HeldReport(
+        number=int(body["number"]),
+        releases=tuple(HeldRelease(**found) for found in body["releases"]),
+    )
+
+
 def _backend(route: BackendRoute) -> dict[str, Any]:
     sticky = route.sticky
     return {
@@ -91,6 +107,7 @@ def _backend(route: BackendRoute) -> dict[str, Any]:
                 "request_timeout_s": release.request_timeout_s,
                 "request_bytes_max": release.request_bytes_max,
                 "is_idempotent": release.is_idempotent,
+                "hold": asdict(release.hold) if release.hold else None,
                 "replicas": [
                     {
                         "id": replica.id,
@@ -129,6 +146,8 @@ def _to_release(found: Mapping[str, Any]) -> RoutedRelease:
         request_timeout_s=float(found["request_timeout_s"]),
         request_bytes_max=int(found["request_bytes_max"]),
         is_idempotent=bool(found["is_idempotent"]),
+        # Tables on disk from before requests were held do not name it.
+        hold=Hold(**found["hold"]) if found.get("hold") else None,
     )
 
 

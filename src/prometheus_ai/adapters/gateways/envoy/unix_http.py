@@ -57,13 +57,16 @@ def listening_pid(path: Path, timeout_s: float) -> int | None:
     return pid
 
 
-class _Connection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
+    """An HTTP connection to a unix socket."""
+
     def __init__(self, path: Path, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)
         self._path = path
         self._timeout_s = timeout_s
 
     def connect(self) -> None:
+        """Open the connection."""
         self.sock = connect(self._path, self._timeout_s)
 
 
@@ -76,7 +79,7 @@ def exchange(
         OSError: nobody listens there, or no answer came in time.
         http.client.HTTPException: the answer is no HTTP.
     """
-    connection = _Connection(path, timeout_s)
+    connection = UnixConnection(path, timeout_s)
     try:
         connection.request(method, target, body)
         response = connection.getresponse()
