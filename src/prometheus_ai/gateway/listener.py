@@ -186,6 +186,8 @@ def _strip_internal_headers() -> dict[str, Any]:
                     }
                 },
                 {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}},
+                # What only the control plane may ask of a replica; see the wire page.
+                {"remove_on_match": {"key_matcher": {"prefix": "x-pai-control"}}},
             ],
         },
     }

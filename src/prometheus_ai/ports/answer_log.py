@@ -1,0 +1,44 @@
+"""Remembering answers until people say whether they were right."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from prometheus_ai.domain.answers import Answer, Feedback, Judged, Matched
+
+
+class AnswerLog(Protocol):
+    """A bounded, durable memory of answers and feedback; safe to use from several threads.
+
+    Losing its newest moments in a power cut is allowed; a death of the process loses nothing that a
+    method returned for.
+    """
+
+    def add(self, backend: str, answers: Sequence[Answer], now: datetime) -> Matched:
+        """Keep answers, and settle the feedback that waited for them.
+
+        The oldest go when there are more than the bound.
+        """
+
+    def judge(self, backend: str, feedback: Sequence[Feedback], now: datetime) -> Matched:
+        """Compare feedback with the answers it is about; keep what is about answers not known yet."""
+
+    def accuracy(self, backend: str, since: datetime | None = None) -> tuple[Judged, ...]:
+        """Return labelled and wrong answers of each release, by version."""
+
+    def count(self, backend: str, version: str, outputs: Mapping[str, int], now: datetime) -> None:
+        """Count answers by label in the hour of ``now``."""
+
+    def outputs(
+        self, backend: str, version: str, since: datetime, until: datetime
+    ) -> Mapping[datetime, Mapping[str, int]]:
+        """Return counts of answers by label, for each hour that begins in the span."""
+
+    def scores(self, backend: str, version: str, limit: int) -> tuple[float, ...]:
+        """Return the newest numeric labels of a release, for binning."""
+
+    def forget(self, before: datetime) -> int:
+        """Remove all that is older; return how many rows went."""
+
+    def close(self) -> None:
+        """Release the file."""

@@ -1,0 +1,56 @@
+"""The answer log: its fake and its SQLite file keep the same promises."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from prometheus_ai.adapters.stores.answers import log as adapter
+from prometheus_ai.adapters.stores.answers.log import SqliteAnswerLog
+from prometheus_ai.domain.answers import Answer, Judged
+from prometheus_ai.testing.answer_log_contract import NOW, AnswerLogContract, answer, label
+from prometheus_ai.testing.fake_answers import FakeAnswerLog
+
+
+class TestFake(AnswerLogContract):
+    @pytest.fixture
+    def log(self) -> FakeAnswerLog:
+        return FakeAnswerLog()
+
+
+class TestSqlite(AnswerLogContract):
+    @pytest.fixture
+    def log(self, tmp_path: Path) -> Iterator[SqliteAnswerLog]:
+        opened = SqliteAnswerLog.open(tmp_path / "answers.db")
+        yield opened
+        opened.close()
+
+    def test_the_oldest_answers_make_room(self, log: SqliteAnswerLog) -> None:
+        many = adapter.ANSWERS_MAX // 10
+        for start in range(0, 11 * many, many):
+            found = [answer(str(number), 1) for number in range(start, start + many)]
+            log.add("digits", found, NOW)
+        assert log.judge("digits", [label("0", 1)], NOW).waiting == 1
+        assert log.judge("digits", [label(str(11 * many - 1), 1)], NOW).settled
+
+    def test_feedback_that_finds_no_room_is_counted(self, log: SqliteAnswerLog) -> None:
+        said = [label(str(number), 1) for number in range(adapter.WAITING_MAX + 3)]
+        matched = log.judge("digits", said, NOW)
+        assert (matched.waiting, matched.refused) == (adapter.WAITING_MAX, 3)
+
+    def test_it_is_all_there_after_the_process_died(
+        self, log: SqliteAnswerLog, tmp_path: Path
+    ) -> None:
+        log.add("digits", [answer("a", 3)], NOW)
+        log.judge("digits", [label("a", 4)], NOW)
+        again = SqliteAnswerLog.open(tmp_path / "answers.db")
+        assert again.accuracy("digits") == (Judged(version="v1", labelled=1, wrong=1),)
+        again.close()
+
+    def test_a_damaged_file_is_set_aside(self, tmp_path: Path) -> None:
+        path = tmp_path / "answers.db"
+        path.write_bytes(b"no database" * 1000)
+        opened = SqliteAnswerLog.open(path)
+        assert opened.add("digits", [Answer(request_id="a", version="v1")], NOW).waiting == 0
+        opened.close()
+        assert path.with_name("answers.db.damaged").exists()
