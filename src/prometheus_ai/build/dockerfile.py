@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_ai.domain.image import CONFIG_FILE, HTTP_PORT, USER_ID
-from prometheus_ai.domain.image_spec import Bytecode
+from prometheus_ai.domain.image import CONFIG_FILE, HTTP_PORT
+from prometheus_ai.domain.image_spec import USER_ID, Bytecode
 
 PREFIX = "/opt/pai"
 VENV = f"{PREFIX}/venv"

@@ -175,6 +175,8 @@ class Hardening:
     no_new_privileges: bool = False
     base_digest: str = ""
     base_created_at: datetime | None = None
+    exceptions: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the spec's ``container`` section that ask for more, with the reasons given there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

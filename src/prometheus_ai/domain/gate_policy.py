@@ -11,6 +11,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from prometheus_ai.domain.gate import Severity
+from prometheus_ai.domain.image_spec import HardeningField
 
 Mode = Literal["enforce", "warn", "off"]
 
@@ -83,6 +84,15 @@ class BaseRule(_Frozen):
 
 class Section(_Frozen):
     """Rules for the releases and targets that it names."""
+class HardeningRule(_Frozen):
+    """How little power a container has."""
+
+    mode: Mode = Field(default="enforce", description="What a missing hardening does.")
+    allow: tuple[HardeningField, ...] = Field(
+        default=(), description="Exceptions that a spec may make under `container`, with a reason."
+    )
+
+
 
     name: str = Field(min_length=1, max_length=64, description="What reports call this section.")
     targets: tuple[str, ...] = Field(
@@ -95,7 +105,7 @@ class Section(_Frozen):
     vulnerabilities: VulnerabilityRule = VulnerabilityRule()
     sbom: OnOffRule = OnOffRule()
     secrets: OnOffRule = OnOffRule()
-    hardening: OnOffRule = OnOffRule()
+    hardening: HardeningRule = HardeningRule()
     licences: LicenceRule = LicenceRule()
     base: BaseRule = BaseRule()
 

@@ -26,8 +26,6 @@ LABEL_PLAN = "ai.prometheus.plan"
 MODEL_FOLDER = "/opt/model"
 """Where a container finds its model."""
 CONFIG_FILE = "/opt/pai/config.json"
-USER_ID = 10001
-"""The user that model servers run as in containers: it owns nothing."""
 HTTP_PORT = 8080
 
 

@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from prometheus_ai.domain.image_spec import ImageSpec
+from prometheus_ai.domain.image_spec import ContainerSpec, ImageSpec
 from prometheus_ai.domain.policy import RolloutSpec, ScalingSpec
 from prometheus_ai.domain.secret_spec import SECRET_NAME, SecretReference
 
@@ -298,6 +298,10 @@ class Spec(_Frozen):
     image: ImageSpec | None = Field(
         default=None,
         description="How the container image is made, on targets that run containers.",
+    )
+    container: ContainerSpec | None = Field(
+        default=None,
+        description="Exceptions from how containers are hardened, where the policy allows them.",
     )
     scaling: ScalingSpec | None = Field(
         default=None,

@@ -25,7 +25,6 @@ sections:
     model_files: {mode: enforce, pickle: clean}
     vulnerabilities: {mode: warn, block: [critical, high], data_age_days_max: 7}
     sbom: {mode: warn}
-    hardening: {mode: warn}
 accepted_risks: []
 """
 STRICT_POLICY = """\

@@ -30,6 +30,7 @@ _PATTERN_WORDS = {
     "version": "1 to 32 lower-case letters, digits, dots, hyphens and underscores",
     "python": 'a Python version in quotes, such as "3.11"',
     "sha256": "64 lower-case hexadecimal digits",
+    "env": "a variable of the control plane whose name starts with PAI_SECRET_",
     "header": "a header name of letters, digits and hyphens",
     "cookie": "a cookie name of letters, digits, hyphens and underscores",
 }

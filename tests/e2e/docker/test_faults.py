@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from prometheus_ai.adapters.docker_engine import DockerEngine
 from prometheus_ai.adapters.drivers.docker.driver import DockerDriver
 from prometheus_ai.domain.errors import Corrupted, Unavailable
 from prometheus_ai.domain.image import LABEL_HOME, LABEL_REPLICA
+from prometheus_ai.domain.image_spec import ContainerSpec
 from prometheus_ai.domain.replica import ExitCause, ReplicaPhase
 from prometheus_ai.testing.fake_driver import Behaviour
 from tests.contract.docker_target import DockerTarget, docker
@@ -134,6 +136,23 @@ def test_a_replica_is_hardened(target: DockerTarget) -> None:
     assert said.count("Read-only file system") == 2
     assert "Permission denied" in said
     assert docker("port", container) == ""
+
+
+def test_an_exception_is_made_for_its_field_alone(target: DockerTarget) -> None:
+    order = target.order_plan("a", {})
+    allowed = ContainerSpec(
+        user=0, capabilities=("SYS_NICE",), reasons={"user": "test", "capabilities": "test"}
+    )
+    spec = order.release.spec.model_copy(update={"container": allowed})
+    target.driver.start(replace(order, release=replace(order.release, spec=spec)))
+    target.until_phase("a", ReplicaPhase.READY)
+    status = docker("exec", container_of(target, "a"), "cat", "/proc/1/status")
+    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert facts["Uid"].split()[0] == "0"
+    assert int(facts["CapEff"], 16) == 1 << 23
+    assert facts["NoNewPrivs"] == "1"
+    tried = docker("exec", container_of(target, "a"), "sh", "-c", "touch /opt/x 2>&1 || true")
+    assert "Read-only file system" in tried
 
 
 def test_replicas_reach_neither_each_other_nor_the_outside(target: DockerTarget) -> None:

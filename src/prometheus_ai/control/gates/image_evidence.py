@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from prometheus_ai.build import image_tag
 from prometheus_ai.control.plane import Gate, Plane
 from prometheus_ai.domain.gate import Evidence, Hardening, ImageScan
+from prometheus_ai.domain.image_spec import ContainerSpec
 from prometheus_ai.domain.release import Release
 from prometheus_ai.ports.image_scanner import ImageSaver
 
@@ -52,8 +53,19 @@ def with_image(plane: Plane, gate: Gate, release: Release, evidence: Evidence) -
         sbom=found.sbom,
         secrets=found.secrets,
         image_models=found.models,
-        # Container targets set the rest on every replica, whatever the image says.
-        hardening=Hardening(user=found.user, read_only_root=True, no_new_privileges=True),
+        hardening=_hardening(release, found.user),
+    )
+
+
+def _hardening(release: Release, image_user: str) -> Hardening:
+    """Return how the container will run: its target sets all of it but the user, whatever the image says."""
+    asked = release.spec.container or ContainerSpec()
+    return Hardening(
+        user=str(asked.user) if "user" in asked.exceptions else image_user,
+        read_only_root=asked.read_only_root,
+        capabilities=asked.capabilities,
+        no_new_privileges=asked.no_new_privileges,
+        exceptions={str(name): why for name, why in asked.reasons.items()},
     )
 
 

@@ -18,13 +18,12 @@ from prometheus_ai.domain.image import (
     LABEL_VERSION,
     LABEL_WEIGHTS,
     MODEL_FOLDER,
-    USER_ID,
 )
+from prometheus_ai.domain.image_spec import ContainerSpec
 from prometheus_ai.domain.secret_spec import SECRETS_FOLDER, SECRETS_VARIABLE
 from prometheus_ai.domain.server_config import threads_of
 from prometheus_ai.ports.driver import ReplicaOrder
 
-PIDS_MAX = 512
 TMP_BYTES = 256 * 2**20
 SECRETS_BYTES = 4 * 2**20
 _SERVE = ("serve", "--config", CONFIG_FILE, "--host", "0.0.0.0", "--port", str(HTTP_PORT))  # noqa: S104 - inside its own network
@@ -59,10 +58,11 @@ class Place:
 def container_of(order: ReplicaOrder, place: Place) -> dict[str, Any]:
     """Return the body of ``POST /containers/create``."""
     release, resources = order.release, order.release.spec.resources
+    allowed = release.spec.container or ContainerSpec()
     port = f"{HTTP_PORT}/tcp"
     return {
         "Image": place.image,
-        "User": f"{USER_ID}:{USER_ID}",
+        "User": f"{allowed.user}:{allowed.user}",
         "Cmd": [*_SERVE, *(("--secrets", SECRETS_FOLDER) if order.secrets else ())],
         "Env": _environment(threads_of(resources.cpu), has_secrets=bool(order.secrets)),
         # Secrets come through standard input, which the engine does not keep and nobody can read again.
@@ -86,11 +86,12 @@ def container_of(order: ReplicaOrder, place: Place) -> dict[str, Any]:
         "HostConfig": {
             "NetworkMode": network_name(place.home),
             "PortBindings": _published(port, place.publish_on),
-            "ReadonlyRootfs": True,
-            "Tmpfs": _tmpfs(has_secrets=bool(order.secrets)),
+            "ReadonlyRootfs": allowed.read_only_root,
+            "Tmpfs": _tmpfs(allowed, has_secrets=bool(order.secrets)),
             "CapDrop": ["ALL"],
-            "SecurityOpt": ["no-new-privileges"],
-            "PidsLimit": PIDS_MAX,
+            "CapAdd": list(allowed.capabilities),
+            "SecurityOpt": _security(allowed),
+            "PidsLimit": allowed.pids,
             "Memory": resources.memory_bytes,
             "MemorySwap": resources.memory_bytes,
             "NanoCpus": int(resources.cpu * 10**9),
@@ -105,11 +106,17 @@ def container_of(order: ReplicaOrder, place: Place) -> dict[str, Any]:
     }
 
 
-def _tmpfs(*, has_secrets: bool) -> dict[str, str]:
+def _security(allowed: ContainerSpec) -> list[str]:
+    options = ["no-new-privileges"] if allowed.no_new_privileges else []
+    return [*options, "seccomp=unconfined"] if allowed.seccomp == "unconfined" else options
+
+
+def _tmpfs(allowed: ContainerSpec, *, has_secrets: bool) -> dict[str, str]:
     flags = "rw,noexec,nosuid,nodev"
-    places = {"/tmp": f"{flags},size={TMP_BYTES},mode=1777"}  # noqa: S108 - the container's own
+    for_tmp = flags if allowed.tmp_noexec else flags.replace("noexec", "exec")
+    places = {"/tmp": f"{for_tmp},size={TMP_BYTES},mode=1777"}  # noqa: S108 - the container's own
     if has_secrets:
-        owner = f"uid={USER_ID},gid={USER_ID},mode=0700"
+        owner = f"uid={allowed.user},gid={allowed.user},mode=0700"
         places[SECRETS_FOLDER] = f"{flags},size={SECRETS_BYTES},{owner}"
     return places
 

@@ -95,6 +95,11 @@ class LocalDriver:
                 f"image: {target} runs processes, not containers, so nothing of it would be used;"
                 " leave it out, or set target to a Docker host (`pai target add`)"
             )
+        if spec.container is not None:
+            messages.append(
+                f"container: {target} runs processes, not containers, so no exception would be made;"
+                " leave it out, or set target to a Docker host (`pai target add`)"
+            )
         return tuple(messages)
 
     def prepare(self, release: Release, lock_path: Path, progress: Progress) -> None:
