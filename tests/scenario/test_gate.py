@@ -11,7 +11,7 @@ import pytest
 from prometheus_ai.adapters.scanners.advisories import SqliteAdvisories
 from prometheus_ai.adapters.scanners.images import LayeredImageScanner
 from prometheus_ai.adapters.scanners.model_files import ModelFileScanner
-from prometheus_ai.adapters.signers.ecdsa import BundleVerifier, EcdsaSigner, create_key
+from prometheus_ai.adapters.signers.ecdsa import BundleVerifier, EcdsaSigner, PemKey, create_key
 from prometheus_ai.control.gates.signatures import add
 from prometheus_ai.control.plane import Gate
 from prometheus_ai.control.requests import Asker, DeployRequest
@@ -95,7 +95,7 @@ def test_an_unsigned_model_waits_for_a_signature_where_the_policy_asks(gated: Ga
     assert gated.line.phases() == {"v1": "failed"}
     assert not gated.line.control.explain_gate("digits", None).allowed
 
-    bundle = EcdsaSigner(private).sign(digest, "model.pkl", MODEL_PREDICATE, b"{}")
+    bundle = EcdsaSigner(PemKey(private)).sign(digest, "model.pkl", MODEL_PREDICATE, b"{}")
     assert add(gated.line.plane, digest, bundle, ASKER).key == "release"
     gated.deploy(pickle.dumps([1]))
     gated.line.run()
@@ -107,12 +107,12 @@ def test_signatures_of_other_keys_and_for_other_bytes_do_not_count(gated: Gated)
     stranger, _ = create_key(None)
     gated.text = _policy(public)
     digest = gated.deploy(pickle.dumps([1]))
-    other = EcdsaSigner(private).sign("sha256:" + "0" * 64, "x", MODEL_PREDICATE, b"{}")
+    other = EcdsaSigner(PemKey(private)).sign("sha256:" + "0" * 64, "x", MODEL_PREDICATE, b"{}")
     with pytest.raises(InvalidInput):
         add(gated.line.plane, digest, other, ASKER)
     for bundle in (
-        EcdsaSigner(stranger).sign(digest, "x", MODEL_PREDICATE, b"{}"),
-        EcdsaSigner(private).sign(digest, "x", "https://cyclonedx.org/bom", b"{}"),
+        EcdsaSigner(PemKey(stranger)).sign(digest, "x", MODEL_PREDICATE, b"{}"),
+        EcdsaSigner(PemKey(private)).sign(digest, "x", "https://cyclonedx.org/bom", b"{}"),
     ):
         add(gated.line.plane, digest, bundle, ASKER)
     gated.line.run()

@@ -87,13 +87,29 @@ _IMAGE: Sections = {
             "prometheus_ai.cli.containers.image_eject:eject",
             "Write files that build the same image without pai.",
         ),
+        "analyze": (
+            "prometheus_ai.cli.containers.image_analyze:analyze",
+            "Say what an image is made of and what could go.",
+        ),
         "scan": (
             "prometheus_ai.cli.supply.image_scan:scan",
             "Look into a saved image: packages, weaknesses, credentials, models.",
         ),
+        "push": (
+            "prometheus_ai.cli.distribution.image_push:push",
+            "Push a saved image with its attestations.",
+        ),
+        "pull": (
+            "prometheus_ai.cli.distribution.image_pull:pull",
+            "Pull an image into a file, verified.",
+        ),
         "sign": (
-            "prometheus_ai.cli.supply.image_sign:sign",
-            "Write a signature over an image in both of cosign's forms.",
+            "prometheus_ai.cli.distribution.image_sign:sign",
+            "Sign an image at its image registry, in both of cosign's forms.",
+        ),
+        "verify": (
+            "prometheus_ai.cli.distribution.image_verify:verify",
+            "Verify the signatures over an image where it lies.",
         ),
         "sbom": (
             "prometheus_ai.cli.supply.image_sbom:sbom",

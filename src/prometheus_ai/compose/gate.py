@@ -1,22 +1,18 @@
 """The supply-chain gate, put together from settings."""
 
-import os
 from pathlib import Path
 
 from prometheus_ai.adapters.artefacts.filesystem.store import FilesystemArtefactStore
 from prometheus_ai.adapters.scanners.advisories import SqliteAdvisories
 from prometheus_ai.adapters.scanners.images import LayeredImageScanner, write_cyclonedx
 from prometheus_ai.adapters.scanners.model_files import ModelFileScanner
-from prometheus_ai.adapters.signers.ecdsa import BundleVerifier, EcdsaSigner, create_key
+from prometheus_ai.adapters.signers.ecdsa import BundleVerifier
 from prometheus_ai.compose.clock import SystemClock
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.control.plane import Gate
-from prometheus_ai.domain.errors import Conflict, InvalidInput, Refused, Unavailable
+from prometheus_ai.domain.errors import Refused, Unavailable
 from prometheus_ai.domain.gate import AdvisoryData, ImageScan, ModelScan, Vulnerability
 from prometheus_ai.gates import DEFAULT_POLICY, STRICT_POLICY, read_policy
-
-PASSWORD_VARIABLE = "PAI_KEY_PASSWORD"
-PRIVATE_VARIABLE = "PAI_SIGNING_KEY"
 
 
 def policy_path(settings: Settings) -> Path:
@@ -104,55 +100,3 @@ def refuse_unsafe(path: Path) -> None:
             f"{path.name} is not safe to load: {first.file} {first.message}",
             hint="`pai model scan` shows everything that was found",
         )
-
-
-def make_key(path: Path) -> str:
-    """Write a new private key, encrypted with PAI_KEY_PASSWORD where that is set; return the public half.
-
-    Raises:
-        Conflict: the file exists.
-    """
-    private, public = create_key(os.environ.get(PASSWORD_VARIABLE, "").encode() or None)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise Conflict(f"{path} exists", hint="choose another file") from error
-    with os.fdopen(handle, "wb") as file:
-        file.write(private)
-        file.flush()
-        os.fsync(file.fileno())
-    return public
-
-
-def sign_image(key: Path | None, reference: str, digest: str, folder: Path) -> tuple[Path, ...]:
-    """Write both of cosign's forms of a signature over an image's manifest, ready to be pushed.
-
-    Raises:
-        InvalidInput: there is no key, or it cannot be read.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, artefact in zip(
-        ("referrer", "signature"), _signer(key).sign_image(reference, digest), strict=True
-    ):
-        parts = {f"{name}.manifest.json": artefact.manifest, f"{name}.blob": artefact.blobs[1]}
-        for file, data in {**parts, f"{name}.config.json": artefact.blobs[0]}.items():
-            (folder / file).write_bytes(data)
-            written.append(folder / file)
-    return tuple(written)
-
-
-def sign_with(key: Path | None, digest: str, name: str, predicate_type: str) -> bytes:
-    """Sign a digest with a key from a file, or from PAI_SIGNING_KEY.
-
-    Raises:
-        InvalidInput: there is no key, or it cannot be read.
-    """
-    return _signer(key).sign(digest, name, predicate_type, b"{}")
-
-
-def _signer(key: Path | None) -> EcdsaSigner:
-    pem = key.read_bytes() if key else os.environ.get(PRIVATE_VARIABLE, "").encode()
-    if not pem:
-        raise InvalidInput("no key to sign with", hint=f"give --key FILE or set {PRIVATE_VARIABLE}")
-    return EcdsaSigner(pem, os.environ.get(PASSWORD_VARIABLE, "").encode() or None)

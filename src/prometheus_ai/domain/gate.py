@@ -163,6 +163,8 @@ class SignatureCheck:
     predicate: str
     problem: str = ""
     """Why it does not count; empty when it does."""
+    verdict: str = ""
+    """What the statement itself concludes, ``PASSED`` or ``FAILED``; empty where it concludes nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -173,10 +175,10 @@ class Hardening:
     read_only_root: bool = False
     capabilities: tuple[str, ...] = ()
     no_new_privileges: bool = False
-    base_digest: str = ""
-    base_created_at: datetime | None = None
     exceptions: Mapping[str, str] = field(default_factory=dict)
     """Fields of the spec's ``container`` section that ask for more, with the reasons given there."""
+    base_digest: str = ""
+    base_created_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,6 +197,10 @@ class Evidence:
     image_models: tuple[ModelScan, ...] = ()
     """Model files that lie in the image itself."""
     hardening: Hardening | None = None
+    subject: str = ""
+    """What attestations speak of: the image, or the release where a target runs none."""
+    attestations: tuple[SignatureCheck, ...] = ()
+    """Signed statements about the subject."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

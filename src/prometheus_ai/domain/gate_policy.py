@@ -46,6 +46,22 @@ class SignatureRule(_Frozen):
     )
 
 
+Statement = Literal["provenance", "sbom", "scan", "decision"]
+
+
+class AttestationRule(_Frozen):
+    """Signed statements about what runs, verified before every start."""
+
+    mode: Mode = Field(default="off", description="What a missing statement does.")
+    demand: tuple[Statement, ...] = Field(
+        default=("provenance", "sbom", "scan"),
+        description="Statements that must be there: provenance, sbom, scan, decision (of another site's gate).",
+    )
+    keys: tuple[str, ...] = Field(
+        default=(), description="Names of keys whose statements count; all when empty."
+    )
+
+
 class VulnerabilityRule(_Frozen):
     """Known weaknesses in packages."""
 
@@ -68,6 +84,15 @@ class OnOffRule(_Frozen):
     mode: Mode = Field(default="enforce", description="What a finding does.")
 
 
+class HardeningRule(_Frozen):
+    """How little power a container has."""
+
+    mode: Mode = Field(default="enforce", description="What a missing hardening does.")
+    allow: tuple[HardeningField, ...] = Field(
+        default=(), description="Exceptions that a spec may make under `container`, with a reason."
+    )
+
+
 class LicenceRule(_Frozen):
     """Licences of packages."""
 
@@ -84,15 +109,6 @@ class BaseRule(_Frozen):
 
 class Section(_Frozen):
     """Rules for the releases and targets that it names."""
-class HardeningRule(_Frozen):
-    """How little power a container has."""
-
-    mode: Mode = Field(default="enforce", description="What a missing hardening does.")
-    allow: tuple[HardeningField, ...] = Field(
-        default=(), description="Exceptions that a spec may make under `container`, with a reason."
-    )
-
-
 
     name: str = Field(min_length=1, max_length=64, description="What reports call this section.")
     targets: tuple[str, ...] = Field(
@@ -102,6 +118,7 @@ class HardeningRule(_Frozen):
     model_files: ModelFileRule = ModelFileRule()
     model_signature: SignatureRule = SignatureRule()
     image_signature: SignatureRule = SignatureRule()
+    attestations: AttestationRule = AttestationRule()
     vulnerabilities: VulnerabilityRule = VulnerabilityRule()
     sbom: OnOffRule = OnOffRule()
     secrets: OnOffRule = OnOffRule()
@@ -173,7 +190,7 @@ class Policy(_Frozen):
         if not self.sections[-1].matches("any", "any"):
             raise ValueError("the last section must match everything: targets and backends [*]")
         for section in self.sections:
-            for rule in (section.model_signature, section.image_signature):
+            for rule in (section.model_signature, section.image_signature, section.attestations):
                 if unknown := [name for name in rule.keys if name not in self.keys]:
                     raise ValueError(
                         f"section {section.name}: no key is called {', '.join(unknown)}"

@@ -137,3 +137,13 @@ class ImageFacts:
     labels: Mapping[str, str] = field(default_factory=dict)
     layers: tuple[LayerFacts, ...] = ()
     history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Attachment:
+    """Something said about an image, in the form in which image registries keep it."""
+
+    tag: str
+    """Empty for a referrer, which has its digest for a name."""
+    manifest: bytes
+    blobs: tuple[bytes, ...]

@@ -11,5 +11,14 @@ from prometheus_ai.gates.policy_text import (
     policy_digest,
     read_policy,
 )
+from prometheus_ai.gates.signatures import IMAGE_PREDICATE, MODEL_PREDICATE
 
-__all__ = ["DEFAULT_POLICY", "STRICT_POLICY", "evaluate", "policy_digest", "read_policy"]
+__all__ = [
+    "DEFAULT_POLICY",
+    "IMAGE_PREDICATE",
+    "MODEL_PREDICATE",
+    "STRICT_POLICY",
+    "evaluate",
+    "policy_digest",
+    "read_policy",
+]

@@ -5,6 +5,7 @@ from datetime import datetime
 from prometheus_ai.domain.gate import Candidate, Evidence, GateReport, RuleOutcome, RuleResult
 from prometheus_ai.domain.gate_policy import Policy
 from prometheus_ai.gates import (
+    attestations,
     base,
     hardening,
     licences,
@@ -24,6 +25,7 @@ def evaluate(candidate: Candidate, evidence: Evidence, policy: Policy, now: date
         model_files.judge(candidate, evidence, section.model_files),
         signatures.judge_model(candidate, evidence, section.model_signature),
         signatures.judge_image(evidence, section.image_signature),
+        attestations.judge(evidence, section.attestations),
         sbom.judge(evidence, section.sbom),
         *vulnerabilities.judge(candidate, evidence, section.vulnerabilities, policy, now),
         secrets.judge(evidence, section.secrets),

@@ -16,12 +16,16 @@ class SignatureVerifier(Protocol):
         """
 
 
-class Signer(Protocol):
-    """Signs statements with one private key."""
+class SigningKey(Protocol):
+    """One private key, in a file, a variable or a key management system."""
 
     @property
     def public_key(self) -> str:
         """The key's public half, as PEM."""
 
-    def sign(self, digest: str, name: str, predicate_type: str, predicate: bytes) -> bytes:
-        """Return a Sigstore bundle (v0.3) over an in-toto statement about a subject."""
+    def sign_digest(self, digest: bytes) -> bytes:
+        """Return an ASN.1 DER signature over a SHA-256 digest.
+
+        Raises:
+            Unavailable: what keeps the key does not sign now.
+        """

@@ -10,7 +10,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prometheus_ai.adapters.signers.ecdsa import BundleVerifier, EcdsaSigner, create_key
+from prometheus_ai.adapters.signers.ecdsa import (
+    BundleVerifier,
+    EcdsaSigner,
+    PemKey,
+    create_key,
+    verify_older,
+)
 from prometheus_ai.adapters.signers.ecdsa.cosign import PREDICATE
 from prometheus_ai.domain.errors import InvalidInput
 
@@ -19,7 +25,7 @@ OTHER = "sha256:" + "cd" * 32
 PRIVATE, PUBLIC = create_key(None)
 STRANGER, STRANGER_PUBLIC = create_key(None)
 KEYS = {"release": PUBLIC}
-BUNDLE = EcdsaSigner(PRIVATE).sign(DIGEST, "model", PREDICATE, b"{}")
+BUNDLE = EcdsaSigner(PemKey(PRIVATE)).sign(DIGEST, "model", PREDICATE, b"{}")
 
 
 def test_a_signature_holds_with_its_key() -> None:
@@ -41,7 +47,7 @@ def test_a_wrong_key_a_replay_and_nothing_at_all_do_not_hold() -> None:
 
 
 def test_the_hint_in_a_bundle_is_not_trusted() -> None:
-    forged = json.loads(EcdsaSigner(STRANGER).sign(DIGEST, "model", PREDICATE, b"{}"))
+    forged = json.loads(EcdsaSigner(PemKey(STRANGER)).sign(DIGEST, "model", PREDICATE, b"{}"))
     genuine = json.loads(BUNDLE)
     forged["verificationMaterial"] = genuine["verificationMaterial"]
     forged["dsseEnvelope"]["signatures"][0]["keyid"] = genuine["dsseEnvelope"]["signatures"][0][
@@ -80,7 +86,7 @@ def test_an_independent_verifier_accepts_the_envelope_and_rejects_tampering() ->
 
 
 def test_both_forms_of_cosign_are_written_as_it_reads_them() -> None:
-    referrer, tag = EcdsaSigner(PRIVATE).sign_image("registry.example/digits", DIGEST)
+    referrer, tag = EcdsaSigner(PemKey(PRIVATE)).sign_image("registry.example/digits", DIGEST, 1234)
     assert tag.tag == f"sha256-{'ab' * 32}.sig"
     manifest = json.loads(tag.manifest)
     layer = manifest["layers"][0]
@@ -92,7 +98,11 @@ def test_both_forms_of_cosign_are_written_as_it_reads_them() -> None:
     public.verify(signature, payload, ec.ECDSA(hashes.SHA256()))
     assert list(json.loads(payload)["critical"]) == ["identity", "image", "type"]
     newer = json.loads(referrer.manifest)
-    assert newer["subject"]["digest"] == DIGEST
+    assert (newer["subject"]["digest"], newer["subject"]["size"]) == (DIGEST, 1234)
+    assert verify_older(payload, signature, KEYS, DIGEST).key == "release"
+    assert verify_older(payload, signature, KEYS, OTHER).problem
+    assert verify_older(payload + b" ", signature, KEYS, DIGEST).key == ""
+    assert verify_older(payload, signature, {"other": STRANGER_PUBLIC}, DIGEST).key == ""
     assert newer["artifactType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
     assert BundleVerifier().verify(referrer.blobs[1], KEYS, DIGEST).key == "release"
 
@@ -100,9 +110,9 @@ def test_both_forms_of_cosign_are_written_as_it_reads_them() -> None:
 def test_keys_are_kept_by_a_password() -> None:
     private, _ = create_key(b"open sesame")
     assert b"ENCRYPTED" in private
-    EcdsaSigner(private, b"open sesame")
+    EcdsaSigner(PemKey(private, b"open sesame"))
     for wrong in (None, b"open barley"):
         with pytest.raises(InvalidInput):
-            EcdsaSigner(private, wrong)
+            EcdsaSigner(PemKey(private, wrong))
     with pytest.raises(InvalidInput, match="cosign"):
-        EcdsaSigner(b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n")
+        EcdsaSigner(PemKey(b"-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n"))

@@ -6,7 +6,7 @@ import click
 
 from prometheus_ai.cli import output
 from prometheus_ai.cli.connect import command
-from prometheus_ai.compose.gate import make_key
+from prometheus_ai.compose.signing import make_key
 
 
 @command()

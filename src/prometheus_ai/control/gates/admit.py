@@ -141,8 +141,12 @@ def _gather(
     )
     components = known.sbom.components if known.sbom else ()
     advisories, found = _weaknesses(gate, components, section)
-    signed = signatures_of(plane, gate, known.image, policy) if known.image else ()
-    return replace(known, advisories=advisories, vulnerabilities=found, image_signatures=signed)
+    subject = known.image or release.digest
+    said = signatures_of(plane, gate, subject, policy)
+    return replace(
+        known, advisories=advisories, vulnerabilities=found, subject=subject, attestations=said,
+        image_signatures=said if known.image else (),
+    )  # fmt: skip
 
 
 def _locked(plane: Plane, release: Release) -> tuple[Component, ...]:

@@ -105,8 +105,16 @@ def _view(document: dict[str, Any], digest: str) -> GateView:
             for one in recorded.results
         ),
         look_again_at=recorded.look_again_at,
-        replays=again == recorded,
+        replays=_is_same(recorded, again),
     )  # fmt: skip
+
+
+def _is_same(recorded: GateReport, again: GateReport) -> bool:
+    """Whether the answer is the recorded one; rules that did not exist then have nothing to say about it."""
+    known = {one.rule for one in recorded.results}
+    return again.allowed == recorded.allowed and recorded.results == tuple(
+        one for one in again.results if one.rule in known
+    )
 
 
 def policy_of(gate: Gate) -> Policy:

@@ -5,7 +5,7 @@ Trust comes from the policy's keys alone, never from a hint inside a bundle.
 """
 
 from prometheus_ai.adapters.signers.ecdsa.keys import create_key
-from prometheus_ai.adapters.signers.ecdsa.signer import EcdsaSigner
-from prometheus_ai.adapters.signers.ecdsa.verifier import BundleVerifier
+from prometheus_ai.adapters.signers.ecdsa.signer import EcdsaSigner, PemKey
+from prometheus_ai.adapters.signers.ecdsa.verifier import BundleVerifier, verify_older
 
-__all__ = ["BundleVerifier", "EcdsaSigner", "create_key"]
+__all__ = ["BundleVerifier", "EcdsaSigner", "PemKey", "create_key", "verify_older"]

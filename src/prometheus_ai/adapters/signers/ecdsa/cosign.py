@@ -3,26 +3,17 @@
 import base64
 import hashlib
 import json
-from dataclasses import dataclass
 
 from prometheus_ai.adapters.signers.ecdsa.envelope import BUNDLE_TYPE
+from prometheus_ai.domain.image import Attachment
 
 PREDICATE = "https://sigstore.dev/cosign/sign/v1"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _SIMPLE_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
+_KIND = "cosign container image signature"
 _SIGNATURE = "dev.cosignproject.cosign/signature"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Artefact:
-    """A manifest to put into an image registry, with the blobs that it names."""
-
-    tag: str
-    """Empty for a referrer, which has its digest for a name."""
-    manifest: bytes
-    blobs: tuple[bytes, ...]
 
 
 def payload(reference: str, digest: str) -> bytes:
@@ -32,7 +23,7 @@ def payload(reference: str, digest: str) -> bytes:
             "critical": {
                 "identity": {"docker-reference": reference},
                 "image": {"docker-manifest-digest": digest},
-                "type": "cosign container image signature",
+                "type": _KIND,
             },
             "optional": None,
         },
@@ -40,7 +31,17 @@ def payload(reference: str, digest: str) -> bytes:
     ).encode()
 
 
-def signature_tag(digest: str, signed: bytes, signature: bytes) -> Artefact:
+def signed_digest(signed: bytes) -> str:
+    """Return the image that the older form speaks of; nothing where it is another form."""
+    try:
+        critical = json.loads(signed)["critical"]
+        kind, found = critical["type"], critical["image"]["docker-manifest-digest"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return found if kind == _KIND and isinstance(found, str) else ""
+
+
+def signature_tag(digest: str, signed: bytes, signature: bytes) -> Attachment:
     """Return the older form: an image under the tag ``sha256-<hex>.sig``."""
     config = json.dumps(
         {
@@ -56,11 +57,14 @@ def signature_tag(digest: str, signed: bytes, signature: bytes) -> Artefact:
         "config": _described(_CONFIG_TYPE, config), "layers": [layer],
     }  # fmt: skip
     tag = digest.replace(":", "-") + ".sig"
-    return Artefact(tag=tag, manifest=json.dumps(manifest).encode(), blobs=(config, signed))
+    return Attachment(tag=tag, manifest=json.dumps(manifest).encode(), blobs=(config, signed))
 
 
-def referrer(digest: str, bundle: bytes, predicate: str, subject_bytes: int = 0) -> Artefact:
-    """Return the newer form: a manifest whose subject is the image, with the bundle as its only layer."""
+def referrer(digest: str, bundle: bytes, predicate: str, subject_bytes: int) -> Attachment:
+    """Return the newer form: a manifest whose subject is the image, with the bundle as its only layer.
+
+    ``subject_bytes`` is the size of the image's manifest, which image registries check.
+    """
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
@@ -73,7 +77,7 @@ def referrer(digest: str, bundle: bytes, predicate: str, subject_bytes: int = 0)
             "dev.sigstore.bundle.predicateType": predicate,
         },
     }
-    return Artefact(tag="", manifest=json.dumps(manifest).encode(), blobs=(b"{}", bundle))
+    return Attachment(tag="", manifest=json.dumps(manifest).encode(), blobs=(b"{}", bundle))
 
 
 def _described(kind: str, data: bytes) -> dict[str, object]:

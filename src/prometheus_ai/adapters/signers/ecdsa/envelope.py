@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,12 +39,15 @@ def pre_authentication(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
-def statement(digest: str, name: str, predicate_type: str, predicate: Any) -> bytes:
-    """Return an in-toto statement about one subject, as canonical JSON."""
+def statement(subjects: Mapping[str, str], predicate_type: str, predicate: Any) -> bytes:
+    """Return an in-toto statement about subjects, names by digest, as canonical JSON."""
     return rfc8785.dumps(
         {
             "_type": STATEMENT_TYPE,
-            "subject": [{"name": name, "digest": {"sha256": digest.removeprefix("sha256:")}}],
+            "subject": [
+                {"name": name, "digest": {"sha256": digest.removeprefix("sha256:")}}
+                for digest, name in subjects.items()
+            ],
             "predicateType": predicate_type,
             "predicate": predicate,
         }
@@ -89,8 +93,8 @@ def open_bundle(data: bytes) -> Envelope:
     return Envelope(payload=payload, payload_type=kind, signatures=signatures)
 
 
-def open_statement(payload: bytes) -> tuple[frozenset[str], str]:
-    """Return the digests and the predicate type of a verified statement.
+def open_statement(payload: bytes) -> tuple[frozenset[str], str, Any]:
+    """Return the digests, the predicate type and the predicate of a verified statement.
 
     Raises:
         BadBundle: it is none.
@@ -103,4 +107,4 @@ def open_statement(payload: bytes) -> tuple[frozenset[str], str]:
         raise BadBundle(f"not a statement: {error!r}") from error
     if found.get("_type") != STATEMENT_TYPE or not digests or not isinstance(predicate, str):
         raise BadBundle("not a statement of a version that is known")
-    return digests, predicate
+    return digests, predicate, found.get("predicate")

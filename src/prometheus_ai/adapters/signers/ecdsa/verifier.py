@@ -1,11 +1,13 @@
 """Checking bundles with the keys of a policy."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from prometheus_ai.adapters.signers.ecdsa.cosign import PREDICATE, signed_digest
 from prometheus_ai.adapters.signers.ecdsa.envelope import (
     BadBundle,
     Envelope,
@@ -29,7 +31,7 @@ class BundleVerifier:
                 return SignatureCheck(
                     key="", subject="", predicate="", problem="no key of the policy made it"
                 )
-            digests, predicate = open_statement(envelope.payload)
+            digests, predicate, content = open_statement(envelope.payload)
         except BadBundle as error:
             return SignatureCheck(key="", subject="", predicate="", problem=str(error))
         if digest not in digests:
@@ -37,7 +39,15 @@ class BundleVerifier:
                 key=key, subject=min(digests), predicate=predicate,
                 problem="it speaks of something else",
             )  # fmt: skip
-        return SignatureCheck(key=key, subject=digest, predicate=predicate)
+        return SignatureCheck(
+            key=key, subject=digest, predicate=predicate, verdict=_verdict(content)
+        )
+
+
+def _verdict(predicate: Any) -> str:
+    """Return what a verification summary concludes; other predicates conclude nothing."""
+    found = predicate.get("verificationResult") if isinstance(predicate, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _signer(envelope: Envelope, keys: Mapping[str, str]) -> str:
@@ -50,3 +60,20 @@ def _signer(envelope: Envelope, keys: Mapping[str, str]) -> str:
             continue
         return name
     return ""
+
+
+def verify_older(
+    payload: bytes, signature: bytes, keys: Mapping[str, str], digest: str
+) -> SignatureCheck:
+    """Check a signature in cosign's older form against an image's digest."""
+    for name, pem in keys.items():
+        try:
+            read_public(pem).verify(signature, payload, ec.ECDSA(hashes.SHA256()))
+        except (InvalidSignature, InvalidInput):
+            continue
+        subject = signed_digest(payload)
+        return SignatureCheck(
+            key=name, subject=subject, predicate=PREDICATE,
+            problem="" if subject == digest else "it speaks of something else",
+        )  # fmt: skip
+    return SignatureCheck(key="", subject="", predicate="", problem="no key of the policy made it")
