@@ -10,11 +10,14 @@ from pathlib import Path
 
 from prometheus_ai.audit import Checkpoint, VerificationReport
 from prometheus_ai.domain.errors import NotFound, Unsupported
+from prometheus_ai.domain.evidence import Arm
 from prometheus_ai.domain.gate import ModelScan
 from prometheus_ai.domain.replica import Exit, Observed
 from prometheus_ai.domain.route import BackendRoute, GatewayStatus, Receipt
+from prometheus_ai.domain.spec import ResourcesSpec
 from prometheus_ai.domain.target import TargetRecord
 from prometheus_ai.ports.advisories import AdvisoryDatabase
+from prometheus_ai.ports.answer_log import AnswerLog
 from prometheus_ai.ports.artefact_store import ArtefactStore
 from prometheus_ai.ports.clock import Clock
 from prometheus_ai.ports.driver import Driver
@@ -24,6 +27,7 @@ from prometheus_ai.ports.image_scanner import ImageScanner
 from prometheus_ai.ports.metric_source import MetricSource
 from prometheus_ai.ports.model_inspector import ModelInspector
 from prometheus_ai.ports.model_scanner import ModelScanner
+from prometheus_ai.ports.replica_reader import ReplicaReader
 from prometheus_ai.ports.route_table import RouteTablePort
 from prometheus_ai.ports.secret_source import SecretSource
 from prometheus_ai.ports.signatures import SignatureVerifier
@@ -107,6 +111,48 @@ class Gate:
 
 
 @dataclass(kw_only=True)
+class Told:
+    """What replicas of one backend told since its rollout last looked."""
+
+    arms: dict[str, Arm] = field(default_factory=dict)
+    """By version: labels, outputs, quantities and tallies; requests and latency are the gateway's to say."""
+    compared: int = 0
+    disagreed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prices:
+    """What an hour of each resource costs; only their proportions matter to a comparison."""
+
+    cpu_hour: float = 0.04
+    gib_hour: float = 0.005
+    gpu_hour: float = 2.0
+
+    def of(self, size: ResourcesSpec, seconds: float) -> float:
+        """Return what a replica of this size costs for so many seconds."""
+        hourly = (
+            size.cpu * self.cpu_hour
+            + size.memory_bytes / 2**30 * self.gib_hour
+            + size.gpu * self.gpu_hour
+        )
+        return hourly * seconds / 3600
+
+
+@dataclass(kw_only=True)
+class Hearing:
+    """What is heard from replicas directly. Guarded by its own lock."""
+
+    log: AnswerLog
+    replicas: ReplicaReader
+    prices: Prices = Prices()
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    told: dict[str, Told] = field(default_factory=dict)
+    """By backend, for those with a rollout under way."""
+    lost: dict[str, dict[str, int]] = field(default_factory=dict)
+    """By backend and reason: how many answers were not kept or not compared, since this process began."""
+
+
+@dataclass(kw_only=True)
 class Plane:
     """The control plane's ports and memory. Use cases are functions over it."""
 
@@ -127,6 +173,8 @@ class Plane:
     """Model servers for images; None where no images are built."""
     gate: Gate | None = None
     """None in tests that gate nothing."""
+    hearing: Hearing | None = None
+    """None in tests that ask no replica."""
     secrets: SecretSource | None = None
     """None in tests whose specs name no secrets."""
     gateway_url: str = ""
