@@ -7,14 +7,23 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import StreamingResponse
 
 from prometheus_ai.api.access import Control, Deployer, Viewer
-from prometheus_ai.api.bodies import ReplicasBody, RolloutBody, RouteBody, VersionBody
+from prometheus_ai.api.bodies import (
+    FeedbackBody,
+    FeedbackItem,
+    ReplicasBody,
+    RolloutBody,
+    RouteBody,
+    VersionBody,
+)
 from prometheus_ai.api.follow import LoggedLine, NewLines, Streams
+from prometheus_ai.control.answers.feedback import Taken
 from prometheus_ai.control.control_plane import ControlPlane
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.control.rollouts.command import Commanded
 from prometheus_ai.control.scale import Scaled
 from prometheus_ai.control.shift import Shifted
 from prometheus_ai.control.show.views import BackendDetail, PlatformStatus, ReleaseView, Why
+from prometheus_ai.domain.answers import Feedback
 from prometheus_ai.domain.event import Token
 
 FOLLOW_LINES_MAX = 2000
@@ -77,6 +86,23 @@ def rollback(name: Name, body: VersionBody, control: Control, token: Deployer) -
 def rollout(name: Name, body: RolloutBody, control: Control, token: Deployer) -> Commanded:
     """Pause, resume, skip a step of, promote, roll back or abort the rollout under way."""
     return control.rollout_command(name, body.command, asker(token, body.reason))
+
+
+@router.post("/backends/{name}/feedback", operation_id="feedback")
+def feedback(name: Name, body: FeedbackBody, control: Control, _token: Deployer) -> Taken:
+    """Say whether answers were right; they are joined by request id with what releases answered."""
+    return control.feedback(name, [_said(item) for item in body.items])
+
+
+def _said(item: FeedbackItem) -> Feedback:
+    label = item.label
+    if label is not None and not isinstance(label, list):
+        label = [label]
+    return Feedback(
+        request_id=item.request_id,
+        label=None if label is None else tuple(label),
+        score=item.score,
+    )
 
 
 @router.put("/backends/{name}/replicas", operation_id="scale")

@@ -84,6 +84,37 @@ class RolloutBody(_Body):
     reason: Reason = ""
 
 
+Label = Annotated[str, Field(max_length=256)] | float | int | bool
+
+
+class FeedbackItem(_Body):
+    """What is said about one answer: its true label, or a score."""
+
+    request_id: Annotated[
+        str, Field(min_length=1, max_length=256, description="The answer's `x-request-id`.")
+    ]
+    label: Annotated[
+        Label | Annotated[list[Label], Field(min_length=1, max_length=64)] | None,
+        Field(description="The true label, or one for each row."),
+    ] = None
+    score: Annotated[
+        float | None, Field(ge=0, le=1, description="0 for a wrong answer, 1 for a right one.")
+    ] = None
+
+
+class FeedbackBody(_Body):
+    """What people say about answers."""
+
+    items: Annotated[
+        list[FeedbackItem],
+        Field(
+            min_length=1,
+            max_length=1000,
+            examples=[[{"request_id": "0b6a2c57-3d1e-4f7b-9a53-0c1c2f6f8a11", "label": 7}]],
+        ),
+    ]
+
+
 class VersionBody(_Body):
     """A version; the use case's own choice when left out."""
 

@@ -162,6 +162,10 @@ _PAI: Sections = {
             "prometheus_ai.cli.traffic.rollout:rollout",
             "Pause, resume, skip or abort a judged rollout.",
         ),
+        "feedback": (
+            "prometheus_ai.cli.traffic.feedback:feedback",
+            "Say whether answers were right.",
+        ),
         "scale": ("prometheus_ai.cli.traffic.scale:scale", "Set the number of replicas."),
         "delete": ("prometheus_ai.cli.traffic.delete:delete", "Delete a backend; its events stay."),
     },

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -308,6 +308,10 @@ class Client:
     def add_signature(self, digest: str, bundle: str) -> Record:
         """Keep a signature (a Sigstore bundle) over a model's digest."""
         return self._post("/api/v1/signatures", {"digest": digest, "bundle": bundle})
+
+    def feedback(self, name: str, items: Sequence[Mapping[str, Any]]) -> Record:
+        """Say whether answers were right: each item has ``request_id``, and ``label`` or ``score``."""
+        return self._post(f"{_backend(name)}/feedback", {"items": [dict(item) for item in items]})
 
     def create_token(self, name: str, role: str) -> Record:
         """Make an API token with a role (viewer, deployer, admin); its secret is shown once."""

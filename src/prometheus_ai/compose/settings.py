@@ -32,6 +32,12 @@ class Settings:
     """Pause between two readings of the gateway's counters."""
     windows_kept_days: int = 30
     """How long measurements are kept."""
+    price_cpu_hour: float = 0.04
+    """What a CPU costs for an hour, in any currency; rollouts compare cost per request by it."""
+    price_gib_hour: float = 0.005
+    """What a GiB of memory costs for an hour."""
+    price_gpu_hour: float = 2.0
+    """What a GPU costs for an hour."""
     index_url: str | None = None
     """Package index for model environments; uv's own default when absent."""
     secrets_folder: str | None = None

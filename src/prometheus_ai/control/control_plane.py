@@ -1,9 +1,10 @@
 """The control plane as the surfaces see it: one method a use case."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_ai.control import access, collect, delete, deploy, scale, shift
+from prometheus_ai.control.answers.feedback import Taken, take_feedback
 from prometheus_ai.control.containers import images, targets
 from prometheus_ai.control.gates import advisories, explain, signatures
 from prometheus_ai.control.gates.admit import check_upload
@@ -19,6 +20,7 @@ from prometheus_ai.control.show.views import (
     ReleaseView,
     Why,
 )
+from prometheus_ai.domain.answers import Feedback
 from prometheus_ai.domain.event import Role, Token
 from prometheus_ai.domain.gate import AdvisoryData, SignatureCheck
 from prometheus_ai.domain.image import BuildPlan, BuildRecord
@@ -68,6 +70,10 @@ class ControlPlane:
     def rollout_command(self, name: str, word: str, asker: Asker) -> Commanded:
         """Pause, resume, skip a step of, promote, roll back or abort the rollout under way."""
         return command(self.plane, name, word, asker)
+
+    def feedback(self, name: str, items: Sequence[Feedback]) -> Taken:
+        """Judge answers by what people say of them."""
+        return take_feedback(self.plane, name, items)
 
     def scale(self, name: str, replicas: int, version: str | None, asker: Asker) -> scale.Scaled:
         """Set replica counts."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 
+from prometheus_ai.control.answers.listen import Listener
 from prometheus_ai.control.autoscale.tick import Autoscaler
 from prometheus_ai.control.loop.measure import Meter
 from prometheus_ai.control.loop.passes import reconcile_once
@@ -18,6 +19,7 @@ log = structlog.get_logger()
 
 JUDGE_S = 0.5
 """Pause between two looks at rollouts under way: a tripwire acts within two seconds."""
+LISTEN_S = 1.0
 FAILURE_PAUSE_S = 1.0
 FAILURE_PAUSE_S_MAX = 30.0
 
@@ -40,11 +42,13 @@ class Loops:
         meter = Meter(plane=self.plane, kept=self.kept)
         judge = Judge(plane=self.plane)
         autoscaler = Autoscaler(plane=self.plane)
+        listener = Listener(plane=self.plane)
         for name, step, woken in (
             ("reconcile", self._reconcile, self.plane.wake),
             ("measure", _every(self.scrape_s, meter.read_once), threading.Event()),
             ("judge", _every(JUDGE_S, judge.tick), threading.Event()),
             ("scale", _every(self.scrape_s, autoscaler.tick), threading.Event()),
+            ("listen", _every(LISTEN_S, listener.tick), threading.Event()),
         ):
             thread = threading.Thread(
                 target=self._repeat, args=(name, step, woken), name=name, daemon=True

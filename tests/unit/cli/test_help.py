@@ -23,7 +23,7 @@ READS = {"status", "releases", "logs", "events", "why", "diff", "predict", "veri
          "doctor", "version", "gc"}  # fmt: skip
 WANTED = {
     "up", "down", "init", "schema", "diff", "deploy", "predict", "status", "releases", "route",
-    "promote", "rollback", "rollout", "scale", "logs", "events", "why", "audit", "delete", "doctor",
+    "promote", "rollback", "rollout", "feedback", "scale", "logs", "events", "why", "audit", "delete", "doctor",
     "version", "server", "gateway", "token", "completion", "gc", "gate", "advisories",
     "model", "key", "image", "target",
 }  # fmt: skip

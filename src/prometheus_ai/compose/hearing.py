@@ -1,0 +1,26 @@
+"""Hearing, put together: the log of answers, and connections to model servers."""
+
+from contextlib import ExitStack
+
+from prometheus_ai.adapters.replicas.http.reader import HttpReplicaReader
+from prometheus_ai.adapters.stores.answers.log import SqliteAnswerLog
+from prometheus_ai.compose.settings import Settings
+from prometheus_ai.control.plane import Hearing, Prices
+
+
+def open_hearing(settings: Settings, resources: ExitStack) -> Hearing:
+    """Open what listening to replicas needs.
+
+    Raises:
+        Unavailable: the file of answers cannot be written.
+    """
+    log = SqliteAnswerLog.open(settings.database.parent / "answers.db")
+    resources.callback(log.close)
+    replicas = HttpReplicaReader()
+    resources.callback(replicas.close)
+    prices = Prices(
+        cpu_hour=settings.price_cpu_hour,
+        gib_hour=settings.price_gib_hour,
+        gpu_hour=settings.price_gpu_hour,
+    )
+    return Hearing(log=log, replicas=replicas, prices=prices)
