@@ -1,8 +1,9 @@
 """From the answers, the exit code and the last words of a model server to what its replica is; pure."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from prometheus_ai.domain.replica import ExitCause, ReplicaPhase
@@ -13,6 +14,8 @@ CAUSES = {
     69: ExitCause.ENGINE_MISSING,
 }
 """What the model server says by its exit code; see the wire page."""
+_VIEW = re.compile(r"[^\s'\"(]*/views/[0-9a-f]{64}/")
+"""Where the artefact store shows a model; people know the file by the name after it."""
 SILENT_UNREADY_S = 3.0
 """A ready replica that has not answered for this long gets no new requests."""
 
@@ -24,6 +27,7 @@ class Health:
     phase: ReplicaPhase = ReplicaPhase.STARTING
     detail: str = "starting"
     requests_active: int | None = None
+    phases_s: Mapping[str, float] = field(default_factory=dict)
 
 
 def from_answer(before: Health, state: Mapping[str, Any]) -> Health:
@@ -44,6 +48,7 @@ def from_answer(before: Health, state: Mapping[str, Any]) -> Health:
         phase=phase,
         detail=detail,
         requests_active=requests if isinstance(requests, int) else None,
+        phases_s=_phases_s(state.get("phases_s")),
     )
 
 
@@ -73,8 +78,14 @@ def start_failure(last_log: Sequence[str]) -> str:
         except ValueError:
             continue
         if isinstance(said, dict) and said.get("event") == "start_failed":
-            return str(said.get("error", ""))
+            return _VIEW.sub("", str(said.get("error", "")))
     return ""
+
+
+def _phases_s(said: object) -> Mapping[str, float]:
+    if not isinstance(said, dict):
+        return {}
+    return {str(name): float(s) for name, s in said.items() if isinstance(s, int | float)}
 
 
 def _stuck_detail(state: Mapping[str, Any]) -> str:

@@ -10,7 +10,13 @@ from prometheus_ai.api.backends import asker
 from prometheus_ai.api.bodies import DIGEST_PATTERN, DeployBody, InspectBody, SpecToCheck, TreeBody
 from prometheus_ai.api.uploads import receive
 from prometheus_ai.control.deploy import Deployed
-from prometheus_ai.control.intake.spec_files import SpecDiff, check_spec, read_spec, spec_schema
+from prometheus_ai.control.intake.spec_files import (
+    SpecDiff,
+    check_spec,
+    read_spec,
+    spec_lines,
+    spec_schema,
+)
 from prometheus_ai.control.requests import DeployRequest
 from prometheus_ai.domain.errors import Corrupted, InvalidInput, NotFound
 from prometheus_ai.domain.release import Artefact
@@ -31,10 +37,10 @@ def check(body: SpecToCheck, _token: Viewer) -> dict[str, Any]:
     if (body.text is None) == (body.values is None):
         raise InvalidInput("send exactly one of text and values")
     if body.text is not None:
-        spec = read_spec(body.text, body.source)
+        spec, lines = read_spec(body.text, body.source), spec_lines(body.text, body.source)
     else:
-        spec = check_spec(body.values or {}, body.source)
-    return {"spec": spec.model_dump(mode="json")}
+        spec, lines = check_spec(body.values or {}, body.source), {}
+    return {"spec": spec.model_dump(mode="json"), "lines": lines}
 
 
 @router.post("/diffs", operation_id="diff")

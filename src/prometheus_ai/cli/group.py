@@ -1,5 +1,6 @@
 """A group of commands that loads a command when it is named."""
 
+import difflib
 import gc
 import importlib
 import os
@@ -39,6 +40,22 @@ class LazyGroup(click.Group):
         module, _, attribute = entry[0].partition(":")
         command: click.Command = getattr(_load(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was most likely meant."""
+        word = args[0] if args else ""
+        if (
+            word
+            and not word.startswith("-")
+            and word not in self._known
+            and not ctx.resilient_parsing
+        ):
+            close = difflib.get_close_matches(word, self._known, n=1, cutoff=0.6)
+            meant = f" Did you mean {close[0]!r}?" if close else ""
+            ctx.fail(f"No such command {word!r}.{meant}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections without loading a command."""

@@ -1,16 +1,25 @@
 """From a spec file to the body of a deploy: checked by the server, its inputs uploaded."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from prometheus_ai.client.uploads import Say, Uploaded, upload
 from prometheus_ai.client.wire import Wire
-from prometheus_ai.domain.errors import InvalidInput, InvalidSpec, NotFound, SpecProblem
+from prometheus_ai.domain.errors import (
+    InvalidInput,
+    InvalidSpec,
+    NotFound,
+    SpecProblem,
+    Unsupported,
+)
 
 SPEC_BYTES_MAX = 1 << 20
 REQUIREMENTS_BYTES_MAX = 1 << 20
+_FIELD = re.compile(r"([a-z][a-z0-9_.]*): ")
 _MISSING = {"a spec": "`pai init MODEL_FILE` writes a spec"}
 
 
@@ -20,6 +29,10 @@ class SpecFile:
 
     spec: Mapping[str, Any]
     folder: Path = field(default_factory=Path.cwd)
+    source: str = ""
+    """The file as the caller named it; empty for values."""
+    lines: Mapping[str, int] = field(default_factory=dict)
+    """Where each field is written."""
 
 
 def read_spec_file(wire: Wire, spec: Path | str | Mapping[str, Any]) -> SpecFile:
@@ -44,8 +57,30 @@ def read_spec_file(wire: Wire, spec: Path | str | Mapping[str, Any]) -> SpecFile
             field="", message="this is not UTF-8", line=line, hint="save the file as UTF-8"
         )
         raise InvalidSpec((problem,), source=str(path)) from error
-    answer = wire.ask("POST", "/api/v1/specs/check", body=body)
-    return SpecFile(spec=answer.json()["spec"], folder=path.absolute().parent)
+    found = wire.ask("POST", "/api/v1/specs/check", body=body).json()
+    return SpecFile(
+        spec=found["spec"],
+        folder=path.absolute().parent,
+        source=str(path),
+        lines=found.get("lines", {}),
+    )
+
+
+@contextmanager
+def placing(file: SpecFile, field: str = "") -> Iterator[None]:
+    """Say file and line of the spec in an error about one of its fields; ``field`` where it names none."""
+    try:
+        yield
+    except InvalidSpec:
+        raise
+    except (NotFound, InvalidInput, Unsupported) as error:
+        message = f"{field}: {error.message}" if field else error.message
+        named = _FIELD.match(message)
+        line = file.lines.get(named[1]) if named else None
+        if line is not None:
+            message = f"{file.source}:{line}: {message}"
+        error.message, error.args = message, (message,)
+        raise
 
 
 def bring_inputs(wire: Wire, file: SpecFile, say: Say, *, dry_run: bool = False) -> dict[str, Any]:
@@ -54,13 +89,16 @@ def bring_inputs(wire: Wire, file: SpecFile, say: Say, *, dry_run: bool = False)
     body: dict[str, Any] = {"spec": spec, "model": None, "lock_digest": None}
     path = str(spec["model"]["path"])
     if not path.startswith(("http://", "https://")):
-        body["model"] = _as_body(upload(wire, file.folder, path, say, dry_run=dry_run))
+        with placing(file, "model.path"):
+            body["model"] = _as_body(upload(wire, file.folder, path, say, dry_run=dry_run))
     environment = spec.get("environment") or {}
     if environment.get("lock") is not None:
-        lock = upload(wire, file.folder, environment["lock"], say, dry_run=dry_run)
+        with placing(file, "environment.lock"):
+            lock = upload(wire, file.folder, environment["lock"], say, dry_run=dry_run)
         body["lock_digest"] = lock.digest
     if isinstance(environment.get("requirements"), str):
-        lines = requirement_lines(file.folder / environment["requirements"])
+        with placing(file, "environment.requirements"):
+            lines = requirement_lines(file.folder / environment["requirements"])
         spec["environment"] = {**environment, "requirements": lines}
     return body
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from prometheus_ai.client.credentials import find_credentials
-from prometheus_ai.client.deploying import SpecFile, bring_inputs, read_spec_file
+from prometheus_ai.client.deploying import SpecFile, bring_inputs, placing, read_spec_file
 from prometheus_ai.client.prediction import Prediction
 from prometheus_ai.client.progress import Goal, wait_until_served
 from prometheus_ai.client.records import Record, Records, record, records
@@ -94,7 +94,8 @@ class Client:
         """Say what deploying a spec would change, without changing anything."""
         file = self._spec_file(spec)
         body = bring_inputs(self._wire, file, _silent, dry_run=True)
-        return self._post("/api/v1/diffs", body)
+        with placing(file):
+            return self._post("/api/v1/diffs", body)
 
     def deploy(
         self,
@@ -121,7 +122,10 @@ class Client:
         body = bring_inputs(self._wire, file, on_progress)
         body |= {"weight": weight, "relock": relock, "reason": reason}
         on_progress("pinning model and requirements")
-        answer = self._wire.ask("POST", "/api/v1/deploys", body=body, timeout_s=DEPLOY_TIMEOUT_S)
+        with placing(file):
+            answer = self._wire.ask(
+                "POST", "/api/v1/deploys", body=body, timeout_s=DEPLOY_TIMEOUT_S
+            )
         deployed = record(answer.json())
         if wait:
             goal = Goal(backend=deployed.backend, version=deployed.version, is_new=deployed.is_new)
@@ -287,6 +291,11 @@ class Client:
         return records(self._wire.ask("GET", f"{_backend(name)}/images").json())
 
     def gate(self, name: str, version: str | None = None) -> Record:
+    def export_compose(self, name: str, version: str | None = None) -> dict[str, str]:
+        """Return the files, by name, that run a release under Compose without the platform."""
+        path = f"{_backend(name)}/exports/compose"
+        return dict(self._wire.ask("GET", path, query={"version": version}).json())
+
         """Explain the gate's latest decision about a backend, or about one version."""
         return record(
             self._wire.ask("GET", f"{_backend(name)}/gate", query={"version": version}).json()
@@ -354,11 +363,13 @@ class Client:
         target: str,
         say: Say = _silent,
     ) -> Any:
-        body = bring_inputs(self._wire, self._spec_file(spec), say)
+        file = self._spec_file(spec)
+        body = bring_inputs(self._wire, file, say)
         say(f"asking target {target}")
-        answer = self._wire.ask(
-            "POST", path, body=body, query={"target": target}, timeout_s=BUILD_TIMEOUT_S
-        )
+        with placing(file):
+            answer = self._wire.ask(
+                "POST", path, body=body, query={"target": target}, timeout_s=BUILD_TIMEOUT_S
+            )
         return answer.json()
 
     def _follow(self, path: str, query: Mapping[str, Any]) -> Iterator[Record]:

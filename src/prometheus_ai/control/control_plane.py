@@ -9,6 +9,7 @@ from prometheus_ai.control.containers import images, targets
 from prometheus_ai.control.gates import advisories, explain, signatures
 from prometheus_ai.control.gates.admit import check_upload
 from prometheus_ai.control.intake import spec_files, uploads
+from prometheus_ai.control.intake.inputs import look_into
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.control.rollouts.command import Commanded, command
@@ -128,8 +129,7 @@ class ControlPlane:
     ) -> Mapping[str, Any]:
         """Read what an uploaded model is."""
         check_upload(self.plane, model, allow_pickle=allow_pickle)
-        path = self.plane.artefacts.open_path(model)
-        return self.plane.inspector.inspect(path, engine=engine, allow_pickle=allow_pickle)
+        return look_into(self.plane, model, engine, allow_pickle=allow_pickle)
 
     def add_target(self, record: TargetRecord, asker: Asker) -> targets.TargetView:
         """Add a place to run."""

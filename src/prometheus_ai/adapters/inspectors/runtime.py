@@ -18,6 +18,7 @@ from prometheus_ai.ports.environment import EnvironmentMaker, EnvironmentResolve
 TIMEOUT_S = 120.0
 OUTPUT_BYTES_MAX = 4 * 2**20
 REASON_CHARS_MAX = 2000
+_USAGE = 2
 _LOADS_NO_MODEL = 65
 
 
@@ -79,7 +80,7 @@ class RuntimeInspector:
                 raise Unavailable(
                     f"the model server's inspection cannot be read: {error}"
                 ) from error
-        if code == _LOADS_NO_MODEL:
+        if code in (_USAGE, _LOADS_NO_MODEL):
             raise InvalidInput(
                 _reason(errors), hint="check the file, and the engine if you named one"
             )

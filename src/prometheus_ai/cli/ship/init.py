@@ -1,10 +1,11 @@
 """``pai init``."""
 
+import difflib
 import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
@@ -16,8 +17,8 @@ from prometheus_ai.cli.ship.schema import write_schema
 from prometheus_ai.compose.inspection import inspect_file
 from prometheus_ai.compose.settings import load_settings
 from prometheus_ai.control.intake.spec_files import check_spec, render_spec
-from prometheus_ai.domain.errors import Conflict, NotFound
-from prometheus_ai.domain.spec import RESERVED_NAMES
+from prometheus_ai.domain.errors import Conflict, InvalidInput, NotFound
+from prometheus_ai.domain.spec import RESERVED_NAMES, EngineName
 
 SCHEMA_NAME = "pai.schema.json"
 _SAYS_NOTHING = frozenset({"model", "models", "pipeline", "estimator"})
@@ -59,6 +60,8 @@ def init(
     """
     if path.exists() and not force:
         raise Conflict(f"{path} exists", hint="choose another --output, or give --force")
+    if engine is not None:
+        _check_engine(engine)
     if not _file_of(model_file).exists():
         raise NotFound(f"{model_file} does not exist")
     with output.progress() as shown:
@@ -91,6 +94,16 @@ def init(
         output.say(f"inputs and outputs are not known yet: {found.get('missing') or 'see above'}")
     output.write(f"wrote {path}: backend {spec.name}, engine {spec.model.engine}")
     output.say(f"next: pai deploy {path} --wait")
+
+
+def _check_engine(engine: str) -> None:
+    known = get_args(EngineName)
+    if engine not in known:
+        close = difflib.get_close_matches(engine, known, n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        raise InvalidInput(
+            f"there is no engine {engine!r}", hint=f"{meant}known engines: {', '.join(known)}"
+        )
 
 
 def _signature(found: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -1,12 +1,14 @@
 """Pinning: everything a release depends on becomes a digest in the artefact store."""
 
+from collections.abc import Mapping
 from pathlib import PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 from prometheus_ai.control.gates.admit import check_model
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import DeployRequest
-from prometheus_ai.domain.errors import InvalidInput, NotFound
+from prometheus_ai.domain.errors import InvalidInput, NotFound, PlatformError
 from prometheus_ai.domain.release import Artefact, Inputs, Release
 from prometheus_ai.domain.spec import Spec
 
@@ -60,9 +62,25 @@ def _model(plane: Plane, request: DeployRequest) -> Artefact:
 
 
 def _detect(plane: Plane, spec: Spec, model: Artefact) -> str:
-    path = plane.artefacts.open_path(model)
-    found = plane.inspector.inspect(path, engine=None, allow_pickle=spec.model.allow_pickle)
+    found = look_into(plane, model, None, allow_pickle=spec.model.allow_pickle)
     return str(found["engine"])
+
+
+def look_into(
+    plane: Plane, model: Artefact, engine: str | None, *, allow_pickle: bool
+) -> Mapping[str, Any]:
+    """Say what a stored model is; errors name the user's file, and not where the platform keeps it.
+
+    Raises:
+        InvalidInput: it is no model that an engine can load.
+        Unavailable: the engine's environment cannot be made, or looking took too long.
+    """
+    path = plane.artefacts.open_path(model)
+    try:
+        return plane.inspector.inspect(path, engine=engine, allow_pickle=allow_pickle)
+    except PlatformError as error:
+        message = error.message.replace(f"{path.parent}/", "")
+        raise type(error)(message, hint=error.hint) from error
 
 
 def _kept_lock(

@@ -8,9 +8,13 @@ from prometheus_ai.control.autoscale.limits import unsupported_scaling
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import DeployRequest
 from prometheus_ai.control.rollouts.limits import unsupported_rollout
+from prometheus_ai.domain.errors import NotFound
 from prometheus_ai.domain.release import Inputs
 from prometheus_ai.domain.spec import Spec
+from prometheus_ai.ports.driver import Driver
 from prometheus_ai.specs.diff import Change, diff
+from prometheus_ai.specs.fields import nearest
+from prometheus_ai.specs.places import field_lines
 from prometheus_ai.specs.read import check, read
 from prometheus_ai.specs.render import render
 from prometheus_ai.specs.schema import json_schema
@@ -35,6 +39,15 @@ def read_spec(text: str, source: str) -> Spec:
         InvalidSpec: with every problem, each at its line.
     """
     return read(text, source)
+
+
+def spec_lines(text: str, source: str) -> dict[str, int]:
+    """Return the line of each field in the text of a spec file.
+
+    Raises:
+        InvalidSpec: the text is no YAML.
+    """
+    return field_lines(text, source)
 
 
 def check_spec(values: Mapping[str, Any], source: str = "spec") -> Spec:
@@ -63,10 +76,19 @@ def unsupported(plane: Plane, spec: Spec) -> tuple[str, ...]:
         NotFound: there is no such target.
     """
     return (
-        *plane.driver(spec.target).unsupported_fields(spec),
+        *_driver(plane, spec).unsupported_fields(spec),
         *unsupported_rollout(spec),
         *unsupported_scaling(spec),
     )
+
+
+def _driver(plane: Plane, spec: Spec) -> Driver:
+    try:
+        return plane.driver(spec.target)
+    except NotFound as error:
+        close = nearest(spec.target, sorted(plane.drivers))
+        meant = f"did you mean {close}? " if close else ""
+        raise NotFound(f"target: {error.message}", hint=f"{meant}{error.hint}") from error
 
 
 def diff_spec(plane: Plane, request: DeployRequest) -> SpecDiff:
