@@ -21,6 +21,7 @@ class Prediction:
     server: Mapping[str, float]
     """Times and sizes that the model server reported, such as ``queue_us`` and ``batch_rows``."""
     request_id: str = ""
+    """Names the answer in feedback."""
 
     def __getitem__(self, name: str) -> Any:
         return self.outputs[name]

@@ -1,11 +1,14 @@
 """From the gateway's counters to what candidate and baseline did side by side."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from prometheus_ai.control.answers.told import take
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import Held
 from prometheus_ai.domain.evidence import Arm, Interval
 from prometheus_ai.domain.policy import RolloutSpec
+from prometheus_ai.domain.rollout import RolloutState
 from prometheus_ai.domain.window import CounterSnapshot, Window
 from prometheus_ai.ports.state_store import Reading
 from prometheus_ai.telemetry import merge_windows, windows_between
@@ -36,21 +39,33 @@ def interval(
         if window.backend == backend
     }
     state = held.state
+    unfit = _unfit(held, policy, before.at)
+    told = take(plane.hearing, backend, is_fit=not unfit)
     return Interval(
         start=before.at,
         end=max(after.at, before.at),
-        candidate=_arm(windows.get(state.candidate)),
-        baseline=_arm(windows.get(state.stable or "")),
-        weight=state.weight / 100,
+        candidate=_arm(windows.get(state.candidate), told.arms.get(state.candidate)),
+        baseline=_arm(windows.get(state.stable or ""), told.arms.get(state.stable or "")),
+        weight=_share(state),
         crashes=_crashes(plane, backend, state.candidate, (before.at, after.at)),
-        unfit=_unfit(held, policy, before.at),
+        compared=told.compared,
+        disagreed=told.disagreed,
+        unfit=unfit,
     )
 
 
-def _arm(window: Window | None) -> Arm:
+def _share(state: RolloutState) -> float:
+    """Return the candidate's share of all that is answered: its weight, and the copies it gets besides."""
+    weight, mirror = state.weight / 100, state.mirror / 100
+    return (weight + mirror) / (1 + mirror)
+
+
+def _arm(window: Window | None, told: Arm | None = None) -> Arm:
+    known = told or Arm()
     if window is None:
-        return Arm()
-    return Arm(
+        return known
+    return replace(
+        known,
         requests=window.requests,
         errors=window.errors,
         client_errors=window.client_errors,
