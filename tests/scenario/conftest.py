@@ -15,6 +15,7 @@ from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.control.rollouts.tick import Judge
 from prometheus_ai.domain.spec import ModelSpec, Spec
+from prometheus_ai.ports.driver import Capabilities
 from prometheus_ai.testing.fake_artefact_store import FakeArtefactStore
 from prometheus_ai.testing.fake_clock import FakeClock
 from prometheus_ai.testing.fake_driver import FakeDriver, FakeTarget
@@ -38,6 +39,9 @@ class Inline(ThreadPoolExecutor):
 class Line:
     """The line under test: people's verbs, and time."""
 
+    capabilities: Capabilities | None = None
+    """What the target has; None for plenty."""
+
     def __init__(self, root: Path) -> None:
         self.clock = FakeClock()
         self.target = FakeTarget()
@@ -48,10 +52,10 @@ class Line:
 
     def restart(self) -> None:
         """Lose everything that lives in memory, as SIGKILL does; store, target and gateway go on."""
-        self.driver = FakeDriver(self.clock, self.target)
+        self.driver = FakeDriver(self.clock, self.target, capabilities=self.capabilities)
         self.plane = Plane(
             store=self.store, artefacts=self.artefacts, drivers={"local": self.driver},
-            routes=self.gateway, metrics=self.gateway, resolver=FakeEnvironmentResolver(),
+            routes=self.gateway, metrics=self.gateway, activator=self.gateway, resolver=FakeEnvironmentResolver(),
             inspector=FakeInspector(), clock=self.clock, workers=Inline(max_workers=1),
         )  # fmt: skip
         self.control = ControlPlane(self.plane)

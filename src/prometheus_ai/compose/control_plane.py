@@ -21,9 +21,9 @@ from prometheus_ai.compose.clock import SystemClock
 from prometheus_ai.compose.gate import open_gate
 from prometheus_ai.compose.gateway import gateway_client
 from prometheus_ai.compose.hearing import open_hearing
+from prometheus_ai.compose.secrets import open_secrets
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.compose.targets import Targets, know_installation
-from prometheus_ai.compose.secrets import open_secrets
 from prometheus_ai.control.begin import begin, first_token
 from prometheus_ai.control.containers.targets import close_targets, open_targets
 from prometheus_ai.control.control_plane import ControlPlane
@@ -105,16 +105,17 @@ def _plane(settings: Settings, store: SqlStore, resources: ExitStack) -> Plane:
         drivers={"local": driver},
         routes=gateway,
         metrics=gateway,
+        activator=gateway,
         resolver=environments,
         inspector=RuntimeInspector(environments),
         clock=SystemClock(),
         workers=workers,
         gate=open_gate(settings),
+        secrets=open_secrets(settings),
         hearing=open_hearing(settings, resources),
         gateway_url=settings.gateway_url,
-        checkpoint_path=settings.database.parent / "audit-checkpoint.json",
         audit_check=partial(check_apart, settings.database),
-        secrets=open_secrets(settings),
+        checkpoint_path=settings.database.parent / "audit-checkpoint.json",
         wake=wake,
         opener=targets,
         wheels=environments,

@@ -26,7 +26,7 @@ FAILURE_PAUSE_S_MAX = 30.0
 
 @dataclass(kw_only=True)
 class Loops:
-    """Runs the reconcile, measure, judge and scale loops until stopped."""
+    """Runs the loops until stopped: reconcile, measure, judge, scale, and waking what requests wait for."""
 
     plane: Plane
     reconcile_s: float
@@ -49,6 +49,7 @@ class Loops:
             ("judge", _every(JUDGE_S, judge.tick), threading.Event()),
             ("scale", _every(self.scrape_s, autoscaler.tick), threading.Event()),
             ("listen", _every(LISTEN_S, listener.tick), threading.Event()),
+            ("activate", autoscaler.await_requests, threading.Event()),
         ):
             thread = threading.Thread(
                 target=self._repeat, args=(name, step, woken), name=name, daemon=True
@@ -62,6 +63,8 @@ class Loops:
         self._stopping.set()
         for waker in self._wakers:
             waker.set()
+        if self.plane.activator is not None:
+            self.plane.activator.interrupt()
         for thread in self._threads:
             thread.join(timeout_s)
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from prometheus_ai.audit import Checkpoint, VerificationReport
+from prometheus_ai.domain.cold_start import ColdStart
 from prometheus_ai.domain.errors import NotFound, Unsupported
 from prometheus_ai.domain.evidence import Arm
 from prometheus_ai.domain.gate import ModelScan
@@ -16,6 +17,7 @@ from prometheus_ai.domain.replica import Exit, Observed
 from prometheus_ai.domain.route import BackendRoute, GatewayStatus, Receipt
 from prometheus_ai.domain.spec import ResourcesSpec
 from prometheus_ai.domain.target import TargetRecord
+from prometheus_ai.ports.activator import Activator
 from prometheus_ai.ports.advisories import AdvisoryDatabase
 from prometheus_ai.ports.answer_log import AnswerLog
 from prometheus_ai.ports.artefact_store import ArtefactStore
@@ -168,6 +170,8 @@ class Plane:
     workers: ThreadPoolExecutor
     builders: Mapping[str, ImageBuilder] = field(default_factory=dict)
     """By target name, for targets that run containers."""
+    activator: Activator | None = None
+    """Who holds requests for sleeping releases; None in tests that let nothing sleep."""
     opener: TargetOpener = field(default_factory=NoTargets)
     wheels: RuntimeWheels | None = None
     """Model servers for images; None where no images are built."""
@@ -189,6 +193,8 @@ class Plane:
     """The newest rollout of each backend, ended or not; see ``rollout_memory``. Guarded by the plane's lock."""
     decided: dict[tuple[str, str, str], tuple[str, datetime]] = field(default_factory=dict)
     """What was last stored by backend, version and decider, and when; see ``decisions``. Guarded by the lock."""
+    starts: dict[tuple[str, str], tuple[ColdStart, ...]] = field(default_factory=dict)
+    """Remembered cold starts by release, as stored; see ``autoscale.starts``."""
     routing: Routing = field(default_factory=Routing)
     work: Work = field(default_factory=Work)
     last_pass_s: float = 0.0

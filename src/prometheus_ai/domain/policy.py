@@ -352,6 +352,10 @@ class ScalingSpec(_Frozen):
         default=300, gt=0, le=604_800,
         description="With `min: 0`, sleep after this long without a request.",
     )  # fmt: skip
+    hold_s: float = Field(
+        default=30, gt=0, le=3600,
+        description="With `min: 0`, how long a request waits for a release that wakes; then 503.",
+    )  # fmt: skip
     stale_s: float = Field(
         default=10, gt=0, le=3600, description="Older measurements count as missing."
     )

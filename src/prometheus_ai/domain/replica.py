@@ -1,6 +1,7 @@
 """Replicas: what is wanted, what was seen, and what to do about the difference."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -109,6 +110,8 @@ class Observed:
     """Requests inside it, when known."""
     detail: str = ""
     """Its own words about what it is doing, such as ``loading``."""
+    phases_s: Mapping[str, float] = field(default_factory=dict)
+    """How long each phase of its start took, as its server says: ``import``, ``load``, ``warm_up``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,6 +1,6 @@
 """Running replicas on one kind of target."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +9,7 @@ from prometheus_ai.domain.release import Release
 from prometheus_ai.domain.replica import Observed
 from prometheus_ai.domain.secret import Secret
 from prometheus_ai.domain.spec import Spec
+from prometheus_ai.domain.usage import ReplicaUsage
 
 Progress = Callable[[str], None]
 """Called with one human line for each step of long work."""
@@ -87,6 +88,13 @@ class Driver(Protocol):
 
     def observe(self) -> tuple[Observed, ...]:
         """Return every replica on this target, ended ones included. Quick: it never waits for a replica."""
+
+    def usage(self, replica_ids: Sequence[str]) -> Mapping[str, ReplicaUsage]:
+        """Return what these replicas use now; one that cannot be measured is left out. Quick.
+
+        Raises:
+            Unavailable: the target cannot be asked now.
+        """
 
     def stop(self, replica_id: str, grace_s: float) -> None:
         """Ask a replica to drain and end, and return at once; after ``grace_s`` it is killed.

@@ -1,8 +1,11 @@
 """One backend's part of the route table."""
 
+import math
+
 from prometheus_ai.domain.replica import ReplicaGoal, ReplicaPhase
 from prometheus_ai.domain.route import (
     BackendRoute,
+    Hold,
     RoutedRelease,
     RoutedReplica,
     Sticky,
@@ -49,4 +52,12 @@ def _routed(view: BackendView, release: ReleaseView, spec: Spec) -> RoutedReleas
         request_timeout_s=spec.timeouts.request_s,
         request_bytes_max=spec.limits.request_bytes_max,
         is_idempotent=spec.route.idempotent,
+        hold=_hold(release, spec),
     )
+
+
+def _hold(release: ReleaseView, spec: Spec) -> Hold | None:
+    if spec.scaling is None or spec.scaling.min > 0:
+        return None
+    # Whole seconds, so that a table does not change with every start.
+    return Hold(wait_s=spec.scaling.hold_s, start_s=float(math.ceil(release.start_s)))

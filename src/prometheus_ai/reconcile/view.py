@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from prometheus_ai.domain.cold_start import UNKNOWN_S
 from prometheus_ai.domain.release import Backend, ReleasePhase, ReleaseState
 from prometheus_ai.domain.replica import Observed, ReplicaGoal, ReplicaPhase, ReplicaRecord
 from prometheus_ai.domain.route import Weights
@@ -17,6 +18,8 @@ class ReleaseView:
     startup_s: float
     drain_s: float
     keep_warm_s: float
+    start_s: float = UNKNOWN_S
+    """How long a cold start of it takes, nine times out of ten."""
     records: tuple[ReplicaRecord, ...] = ()
     """Open records, oldest first."""
     ended: tuple[ReplicaRecord, ...] = ()

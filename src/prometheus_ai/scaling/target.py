@@ -78,7 +78,12 @@ def target(
     state, limited = _limit(state, kept, facts, policy, now_s)
     if limited != kept:
         reason = f"{reason}; at most so much change within {policy.stable_s:.0f} s"
-    state, final, why = _bounded(state, limited, sample, facts, policy, now_s)
+    may_sleep = replace(
+        facts,
+        floor=max(facts.floor, min(scheduled(policy.schedule, now), policy.max)),
+        activator_ready=facts.activator_ready and wish.may_shrink,
+    )
+    state, final, why = _bounded(state, limited, sample, may_sleep, policy, now_s)
     return ScalingDecision(
         state=state, replicas=final, reason=why or reason, parts=tuple(sorted(wish.parts.items())),
         load_stable=wish.stable.mean, load_panic=wish.panic.mean, is_panicking=is_panicking,
@@ -209,7 +214,12 @@ def _bounded(
     now_s: float,
 ) -> tuple[ScalingState, int, str]:
     """Apply bounds, and decide about zero: only after a whole idle window that was really measured."""
-    is_idle = sample.active + sample.pending <= 0
+    is_idle = (
+        sample.active + sample.pending <= 0
+        and not sample.arrivals_per_s
+        # What an own metric counts is work to be done, though nobody asks at the gateway.
+        and all(value <= 0 for _, value in sample.metrics)
+    )
     idle_since = (state.idle_since if state.idle_since is not None else now_s) if is_idle else None
     state = replace(state, idle_since=idle_since)
     lowest = max(policy.min, facts.floor)

@@ -160,6 +160,17 @@ class DriverContract:
         assert harness.driver.observe() == ()
         assert harness.reopen().observe() == ()
 
+    def test_what_a_living_replica_uses_grows(self, harness: DriverHarness) -> None:
+        harness.driver.start(harness.order("a", Behaviour()))
+        _until_phase(harness, "a", ReplicaPhase.READY)
+        first = harness.driver.usage(["a", "nobody"])
+        assert first.keys() == {"a"}
+        assert first["a"].memory_bytes > 0
+        assert harness.driver.usage(["a"])["a"].cpu_s >= first["a"].cpu_s >= 0
+        harness.driver.stop("a", 5)
+        _until_phase(harness, "a", ReplicaPhase.EXITED)
+        assert harness.driver.usage(["a"]) == {}
+
     def test_a_living_replica_cannot_be_forgotten(self, harness: DriverHarness) -> None:
         harness.driver.start(harness.order("a", Behaviour()))
         harness.driver.forget("a")

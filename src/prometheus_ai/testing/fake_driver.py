@@ -3,7 +3,7 @@
 import heapq
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.release import Release
 from prometheus_ai.domain.replica import Endpoint, Exit, ExitCause, Observed, ReplicaPhase
 from prometheus_ai.domain.spec import Spec
+from prometheus_ai.domain.usage import ReplicaUsage
 from prometheus_ai.ports.clock import Clock
 from prometheus_ai.ports.driver import Capabilities, LogLine, Progress, ReplicaOrder
 
@@ -69,6 +70,9 @@ class FakeDriver:
         self.failures: dict[str, PlatformError] = {}
         self.unsupported: tuple[str, ...] = ()
         self.calls: list[tuple[str, str]] = []
+        self.cores = 0.1
+        """Cores that every replica has used since its start."""
+        self.memory_bytes = 2**26
         self._clock = clock
         self._capabilities = capabilities or Capabilities(
             cpu_limit=True, memory_limit=True, cpus_total=1024, memory_bytes_total=2**40
@@ -126,6 +130,25 @@ class FakeDriver:
             if self.target.snapshot is None:
                 self.target.snapshot = tuple(self.target.replicas.values())
             return self.target.snapshot
+
+    def usage(self, replica_ids: Sequence[str]) -> Mapping[str, ReplicaUsage]:
+        """Return the CPU time that ``cores`` says has passed since each start, and ``memory_bytes``."""
+        self._maybe_fail("usage")
+        with self.target.lock:
+            self._apply_due()
+            known = [
+                self.target.replicas[one] for one in replica_ids if one in self.target.replicas
+            ]
+        now = self._clock.now()
+        return {
+            seen.id: ReplicaUsage(
+                at_s=self._clock.monotonic(),
+                cpu_s=self.cores * (now - seen.started_at).total_seconds(),
+                memory_bytes=self.memory_bytes,
+            )
+            for seen in known
+            if seen.phase is not ReplicaPhase.EXITED
+        }
 
     def stop(self, replica_id: str, grace_s: float) -> None:
         """Drain for as long as the script says, at most ``grace_s``."""
@@ -230,6 +253,7 @@ class FakeDriver:
             endpoint=endpoint,
             requests_active=0,
             detail="ready",
+            phases_s={"import": 0.0, "load": 0.0, "warm_up": 0.0},
         )
         if plan.ready_after_s is not None:
             self._at(plan.ready_after_s, ready)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from prometheus_ai.domain.errors import Unavailable
+from prometheus_ai.domain.held import HeldRelease, HeldReport
 from prometheus_ai.domain.route import GatewayStatus, Receipt, RouteTable, Weights
 from prometheus_ai.domain.window import (
     CounterSnapshot,
@@ -18,7 +19,7 @@ URL = "http://127.0.0.1:7080"
 
 
 class FakeGateway:
-    """Keeps the promises of ``RouteTablePort`` and ``MetricSource``.
+    """Keeps the promises of ``RouteTablePort``, ``MetricSource`` and ``Activator``.
 
     ``is_reachable`` turns the whole gateway off and on; ``tables`` lists the tables that came into force,
     oldest first.
@@ -35,6 +36,8 @@ class FakeGateway:
         self._rejected: tuple[int, str] | None = None
         self._restarts = 0
         self._counters: dict[tuple[str, str], ReleaseCounters] = {}
+        self._held: dict[tuple[str, str], int] = {}
+        self._held_number = 0
 
     @property
     def table(self) -> RouteTable:
@@ -120,6 +123,29 @@ class FakeGateway:
             key = (backend, version)
             now = self._counters.get(key) or _nothing(backend, version)
             self._counters[key] = replace(now, active=active, pending=pending)
+
+    def hold(self, backend: str, version: str, requests: int) -> None:
+        """Let that many requests wait for a release; none ends the wait."""
+        with self._lock:
+            key = (backend, version)
+            if requests and key not in self._held:
+                self._held_number += 1
+            self._held[key] = requests
+            if not requests:
+                del self._held[key]
+
+    def held(self, after: int, wait_s: float) -> HeldReport:
+        """Return who is waited for, at once; see ``Activator``."""
+        with self._lock:
+            self._check_reachable()
+            releases = tuple(
+                HeldRelease(backend=key[0], version=key[1], requests=count)
+                for key, count in sorted(self._held.items())
+            )
+            return HeldReport(number=self._held_number, releases=releases)
+
+    def interrupt(self) -> None:
+        """Do nothing: ``held`` never waits here."""
 
     def refuse(self, generation: int, words: str) -> None:
         """Let the data plane reject the table of this generation with these words."""

@@ -9,15 +9,6 @@ def unsupported_scaling(spec: Spec) -> tuple[str, ...]:
     if policy is None:
         return ()
     asked = {
-        "min: 0": (
-            policy.min == 0,
-            "nothing holds requests for a sleeping release yet; use min: 1",
-        ),
-        "cpu": (
-            policy.cpu is not None,
-            "it is not measured yet; use concurrency, queue or latency",
-        ),
-        "memory": (policy.memory is not None, "it is not measured yet; use concurrency or queue"),
         "metrics": (
             bool(policy.metrics),
             "they are not read yet; use concurrency, queue or latency",

@@ -1,53 +1,108 @@
 """One tick: measure the demand of each release, ask the decider, record and apply."""
 
-import statistics
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime
+from typing import Any
 
+from prometheus_ai.control.autoscale.sample import Place, Seen, UsageMeter, sample_of
+from prometheus_ai.control.decisions import Made, ScalingInputs, is_news, remember
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.look import sight, views
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.starts import fresh_start, remember_starts, starts_of
+from prometheus_ai.domain.cold_start import typical_s
 from prometheus_ai.domain.demand import DemandSample, ScalingDecision, ScalingFacts, ScalingState
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.event import Kind
+from prometheus_ai.domain.held import HeldReport
 from prometheus_ai.domain.policy import ScalingSpec
-from prometheus_ai.domain.release import ReleasePhase
-from prometheus_ai.domain.window import CounterSnapshot, ReleaseCounters, Window
-from prometheus_ai.reconcile import BackendView, ReleaseView
+from prometheus_ai.domain.release import Release, ReleasePhase
+from prometheus_ai.domain.window import CounterSnapshot, Window
+from prometheus_ai.ports.state_store import Writing
+from prometheus_ai.reconcile import BackendView, ReleaseView, versions_of
 from prometheus_ai.scaling import begin_scaling, target
 from prometheus_ai.telemetry import windows_between
 
 ACTOR = "autoscaler"
-START_SPAN = timedelta(days=1)
-START_UNKNOWN_S = 5.0
+HELD_WAIT_S = 5.0
+"""Longest single wait for the gateway's word that requests are held."""
+HELD_HEARD_S = 30.0
+"""Nothing is put to sleep when the gateway has not said for so long that it would hold requests."""
+AGAIN_S = 1.0
 
 _Key = tuple[str, str]
 
 
 @dataclass(kw_only=True)
 class Autoscaler:
-    """Scales every release that has a policy. What it remembers is lost with it, and then it never shrinks at first."""
+    """Scales every release that has a policy. What it remembers is lost with it, and then it never shrinks at first.
+
+    Two threads use it: one ticks, one waits for the gateway's word that requests wait for a sleeping release.
+    What both touch is guarded by the plane's lock.
+    """
 
     plane: Plane
     previous: CounterSnapshot | None = None
     memory: dict[_Key, ScalingState] = field(default_factory=dict)
     in_flight: dict[_Key, int] = field(default_factory=dict)
     """Requests inside or waiting, at the sample before."""
+    heard: int = -1
+    """Number of the gateway's last report of held requests."""
+    heard_at_s: float | None = None
+    """Monotonic time of that report; None while the gateway cannot be reached."""
+    can_sleep: bool = False
+    """Whether any release may sleep: else nobody asks what is held."""
+    _usage: UsageMeter = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin without readings."""
+        self._usage = UsageMeter(plane=self.plane)
 
     def tick(self) -> None:
         """Measure and scale once; a gateway that cannot be reached gives no sample, and nothing shrinks."""
         with self.plane.store.read() as reading:
-            policies = {
-                (release.backend, release.version): release.spec.scaling
+            scaled = {
+                (release.backend, release.version): release
                 for release in reading.releases()
                 if release.spec.scaling is not None
             }
-        if not policies:
+        self.can_sleep = any(_policy(release).min == 0 for release in scaled.values())
+        if not scaled:
             return
         now, windows = self._measure()
-        for name in sorted({backend for backend, _ in policies}):
-            self._backend(name, policies, now, windows)
+        for name in sorted({backend for backend, _ in scaled}):
+            self._backend(name, scaled, now, windows)
+
+    def await_requests(self) -> float:
+        """Wait for requests that are held, and wake what they wait for; return how long to pause."""
+        activator = self.plane.activator
+        if activator is None or not self.can_sleep:
+            return AGAIN_S
+        try:
+            report = activator.held(self.heard, HELD_WAIT_S)
+        except PlatformError:
+            self.heard_at_s = None
+            return AGAIN_S
+        self.heard, self.heard_at_s = report.number, self.plane.clock.monotonic()
+        self.wake(report)
+        return 0.0
+
+    def wake(self, report: HeldReport) -> None:
+        """Want a replica of every sleeping release that requests wait for; further ones follow from demand."""
+        for held in report.releases:
+            key = (held.backend, held.version)
+            with self.plane.lock, self.plane.store.write() as tx:
+                states = {state.version: state for state in tx.release_states(held.backend)}
+                state = states.get(held.version)
+                if state is None or state.phase is not ReleasePhase.READY or state.replicas_wanted:
+                    continue
+                tx.put_release_state(replace(state, replicas_wanted=1))
+                # Its idle time begins anew; what was remembered says that it may sleep.
+                self.memory.pop(key, None)
+                reason = f"{held.requests} request{'s' * (held.requests > 1)} wait for it"
+                _note_scaled(self.plane, tx, key, reason, (0, {"replicas": 1}))
+            act_on(self.plane, held.backend)
 
     def _measure(self) -> tuple[CounterSnapshot | None, dict[_Key, Window]]:
         try:
@@ -61,7 +116,7 @@ class Autoscaler:
     def _backend(
         self,
         name: str,
-        policies: dict[_Key, ScalingSpec],
+        scaled: dict[_Key, Release],
         snapshot: CounterSnapshot | None,
         windows: dict[_Key, Window],
     ) -> None:
@@ -73,98 +128,131 @@ class Autoscaler:
                 found = views(self.plane, reading, sight(self.plane), at, name)
             for release in found[0][0].releases if found else ():
                 key = (name, release.version)
-                policy = policies.get(key)
-                if policy is None or release.state.phase is not ReleasePhase.READY:
+                mine = scaled.get(key)
+                if mine is None or release.state.phase is not ReleasePhase.READY:
                     self.memory.pop(key, None)
                     continue
                 view = found[0][0]
-                mine = counters.get(key)
-                sample = _sample(mine, windows.get(key), policy, snapshot, self.in_flight.get(key))
-                if mine is not None:
-                    self.in_flight[key] = mine.active + mine.pending
-                facts = _facts(view, release, sample)
-                state = self.memory.get(key) or begin_scaling(at, facts.replicas)
-                made = target(state, facts, policy, at)
-                self.memory[key] = made.state
-                if made.replicas != facts.replicas:
-                    self._apply(key, release, made)
-                    changed = True
+                seen = Seen(
+                    counters=counters.get(key),
+                    window=windows.get(key),
+                    in_flight=self.in_flight.get(key),
+                )
+                if seen.counters is not None:
+                    self.in_flight[key] = seen.counters.active + seen.counters.pending
+                sample = self._sampled(
+                    view, release, mine, sample_of(snapshot, seen, _policy(mine))
+                )
+                self._remember_starts(key, view, release)
+                changed = (
+                    self._decide(mine, release, self._facts(view, release, sample), at) or changed
+                )
         if changed:
             act_on(self.plane, name)
 
-    def _apply(self, key: _Key, release: ReleaseView, made: ScalingDecision) -> None:
-        with self.plane.store.write() as tx:
-            tx.put_release_state(replace(release.state, replicas_wanted=made.replicas))
-            note(
-                self.plane,
-                tx,
-                Kind.RELEASE_SCALED,
-                Change(
-                    actor=ACTOR,
-                    reason=made.reason,
-                    about=key,
-                    before={"replicas": release.state.replicas_wanted},
-                    after={
-                        "replicas": made.replicas,
-                        "parts": dict(made.parts),
-                        "load_stable": round(made.load_stable, 3),
-                        "load_panic": round(made.load_panic, 3),
-                        "is_panicking": made.is_panicking,
-                    },
-                ),
-            )
+    def _sampled(
+        self, view: BackendView, release: ReleaseView, mine: Release, sample: DemandSample | None
+    ) -> DemandSample | None:
+        """Add to the gateway's sample what the replicas say."""
+        if sample is None:
+            return None
+        ready = [record.id for record in release.records if view.is_routable(record)]
+        place = Place(target=mine.spec.target, resources=mine.spec.resources)
+        return self._usage.add_to(sample, ready, _policy(mine), place)
 
+    def _decide(
+        self, mine: Release, release: ReleaseView, facts: ScalingFacts, at: datetime
+    ) -> bool:
+        key, policy = (mine.backend, mine.version), _policy(mine)
+        state = self.memory.get(key) or begin_scaling(at, facts.replicas)
+        made = target(state, facts, policy, at)
+        self.memory[key] = made.state
+        changes = made.replicas != facts.replicas
+        decision = Made(
+            backend=mine.backend, version=mine.version, act="scale" if changes else "hold",
+            reason=made.reason, answer=made, is_hold=not changes,
+            inputs=ScalingInputs(state=state, facts=facts, policy=policy, now=at),
+        )  # fmt: skip
+        if changes or is_news(self.plane, decision, at):
+            with self.plane.store.write() as tx:
+                remember(self.plane, tx, decision, at)
+                if changes:
+                    _apply(self.plane, tx, release, made)
+        return changes
 
-def _sample(
-    counters: ReleaseCounters | None,
-    window: Window | None,
-    policy: ScalingSpec,
-    snapshot: CounterSnapshot | None,
-    in_flight: int | None,
-) -> DemandSample | None:
-    if snapshot is None:
-        return None
-    if counters is None:
-        return DemandSample(at=snapshot.at, active=0, pending=0, arrivals_per_s=0.0)
-    latency_ms = None
-    if window is not None and policy.latency is not None:
-        value_s = window.latency_s.quantile(policy.latency.percentile / 100)
-        latency_ms = None if value_s is None else value_s * 1000
-    return DemandSample(
-        at=snapshot.at,
-        active=counters.active,
-        pending=counters.pending,
-        arrivals_per_s=_arrivals_per_s(counters, window, in_flight),
-        latency_ms=latency_ms,
-        latency_count=window.latency_s.count if window is not None else 0,
-    )
-
-
-def _arrivals_per_s(
-    counters: ReleaseCounters, window: Window | None, in_flight: int | None
-) -> float | None:
-    """Return what came since the sample before: answers, and the change of what is in flight."""
-    if window is None or in_flight is None:
-        return None
-    span_s = (window.end - window.start).total_seconds()
-    if span_s <= 0:
-        return None
-    came = window.requests + counters.active + counters.pending - in_flight
-    return max(0.0, came / span_s)
-
-
-def _facts(view: BackendView, release: ReleaseView, sample: DemandSample | None) -> ScalingFacts:
-    starts = [
-        (record.ready_at - record.created_at).total_seconds()
-        for record in (*release.records, *release.ended)
-        if record.ready_at is not None
-    ]
-    wanted = release.state.replicas_wanted
-    return ScalingFacts(
-        sample=sample,
-        replicas=wanted,
-        ready=view.ready_count(release),
-        start_s=statistics.median(starts) if starts else START_UNKNOWN_S,
+    def _facts(
+        self, view: BackendView, release: ReleaseView, sample: DemandSample | None
+    ) -> ScalingFacts:
+        wanted = release.state.replicas_wanted
+        with self.plane.store.read() as reading:
+            starts = starts_of(self.plane, reading, (view.backend.name, release.version))
+        # Traffic is about to move to it: a sleeping release could never become ready for that.
+        is_coming = release.version in (
+            versions_of(view.backend.wanted) - versions_of(view.backend.in_force)
+        )
         # A rollout under way counts on what it planned with: nothing shrinks below it.
-        floor=wanted if release.version in view.needed else 0,
+        is_needed = is_coming or release.version in view.needed
+        return ScalingFacts(
+            sample=sample,
+            replicas=wanted,
+            ready=view.ready_count(release),
+            start_s=typical_s(starts),
+            floor=max(1, wanted) if is_needed else 0,
+            activator_ready=self._holds(),
+        )
+
+    def _holds(self) -> bool:
+        """Whether the gateway said lately that it would hold requests."""
+        heard = self.heard_at_s
+        return heard is not None and self.plane.clock.monotonic() - heard < HELD_HEARD_S
+
+    def _remember_starts(self, key: _Key, view: BackendView, release: ReleaseView) -> None:
+        """Keep the starts of replicas that became ready since the last tick."""
+        with self.plane.store.read() as reading:
+            known = {start.replica for start in starts_of(self.plane, reading, key)}
+        found = (
+            fresh_start(record, view.observed.get(record.id))
+            for record in release.records
+            if record.id not in known
+        )
+        fresh = tuple(start for start in found if start is not None)
+        if fresh:
+            with self.plane.store.write() as tx:
+                remember_starts(self.plane, tx, key, fresh)
+
+
+def _policy(release: Release) -> ScalingSpec:
+    policy = release.spec.scaling
+    assert policy is not None, "only releases with a policy are scaled"
+    return policy
+
+
+def _apply(plane: Plane, tx: Writing, release: ReleaseView, made: ScalingDecision) -> None:
+    before = release.state.replicas_wanted
+    tx.put_release_state(replace(release.state, replicas_wanted=made.replicas))
+    after = {
+        "replicas": made.replicas,
+        "parts": dict(made.parts),
+        "load_stable": round(made.load_stable, 3),
+        "load_panic": round(made.load_panic, 3),
+        "is_panicking": made.is_panicking,
+    }
+    key = (release.state.backend, release.version)
+    _note_scaled(plane, tx, key, made.reason, (before, after))
+
+
+def _note_scaled(
+    plane: Plane, tx: Writing, key: _Key, reason: str, change: tuple[int, dict[str, Any]]
+) -> None:
+    note(
+        plane,
+        tx,
+        Kind.RELEASE_SCALED,
+        Change(
+            actor=ACTOR,
+            reason=reason,
+            about=key,
+            before={"replicas": change[0]},
+            after=change[1],
+        ),
     )

@@ -1,11 +1,14 @@
 """Looking: state and observations become the views that deciders take."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
 from prometheus_ai.control.plane import Plane, Sight
 from prometheus_ai.control.rollout_memory import protected
+from prometheus_ai.control.starts import starts_of
+from prometheus_ai.domain.cold_start import UNKNOWN_S, expected_s
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.release import Backend, Release, ReleasePhase, ReleaseState
 from prometheus_ai.domain.replica import Exit, Observed, ReplicaPhase, ReplicaRecord
@@ -75,11 +78,14 @@ def views(
         view = BackendView(
             backend=backend,
             releases=tuple(
-                _release_view(
-                    release,
-                    state,
-                    records.get((backend.name, state.version), ()),
-                    ended.get((backend.name, state.version), ()),
+                replace(
+                    _release_view(
+                        release,
+                        state,
+                        records.get((backend.name, state.version), ()),
+                        ended.get((backend.name, state.version), ()),
+                    ),
+                    start_s=_start_s(plane, tx, release),
                 )
                 for release, state in living
             ),
@@ -108,6 +114,12 @@ def _release_view(
         records=records,
         ended=ended,
     )
+
+
+def _start_s(plane: Plane, tx: Reading, release: Release) -> float:
+    if release.spec.scaling is None:
+        return UNKNOWN_S
+    return expected_s(starts_of(plane, tx, (release.backend, release.version)))
 
 
 def _matters(

@@ -1,6 +1,7 @@
 """Status: the installation, one backend, its releases."""
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ from prometheus_ai.control.show.views import (
 from prometheus_ai.domain.errors import NotFound
 from prometheus_ai.domain.release import Backend, Release, ReleasePhase, ReleaseState
 from prometheus_ai.domain.replica import ReplicaGoal, ReplicaPhase, ReplicaRecord
-from prometheus_ai.domain.route import Weights
+from prometheus_ai.domain.route import BackendRoute, Weights
 from prometheus_ai.domain.window import Window
 from prometheus_ai.ports.state_store import Reading
 from prometheus_ai.reconcile import versions_of
@@ -46,6 +47,8 @@ class _Facts:
     restarts: Counter[_Key]
     seen: Sight
     gateway_url: str
+    routes: Mapping[str, BackendRoute]
+    """As last given to the gateway."""
 
 
 def status(plane: Plane) -> PlatformStatus:
@@ -173,6 +176,7 @@ def _facts(plane: Plane, reading: Reading, only: str | None) -> _Facts:
         restarts=Counter(failed),
         seen=sight(plane),
         gateway_url=plane.gateway_url,
+        routes=plane.routing.routes,
     )
 
 
@@ -204,10 +208,21 @@ def _state(backend: Backend, facts: _Facts, ready: int, wanted: int) -> str:
     if not backend.in_force:
         return "failed" if facts.phases[backend.name] == {ReleasePhase.FAILED} else "deploying"
     if ready == 0:
-        return "down"
+        if wanted == 0:
+            return "asleep"
+        return "waking" if _is_held(backend, facts) else "down"
     if backend.wanted != backend.in_force:
         return "deploying"
     return "ready" if ready >= wanted else "degraded"
+
+
+def _is_held(backend: Backend, facts: _Facts) -> bool:
+    """Whether requests wait, rather than fail, until a replica is ready."""
+    route = facts.routes.get(backend.name)
+    routed = versions_of(backend.in_force)
+    return route is not None and all(
+        release.hold is not None for release in route.releases if release.version in routed
+    )
 
 
 def _release(backend: Backend, release: Release, facts: _Facts) -> ReleaseView:

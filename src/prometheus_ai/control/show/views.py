@@ -90,7 +90,7 @@ class BackendSummary:
 
     name: str
     state: str
-    """``ready``, ``deploying``, ``degraded``, ``down``, ``failed`` or ``deleting``."""
+    """``ready``, ``deploying``, ``degraded``, ``asleep``, ``waking``, ``down``, ``failed`` or ``deleting``."""
     stable: str | None
     weights: Mapping[str, float]
     """Percent in force by version."""

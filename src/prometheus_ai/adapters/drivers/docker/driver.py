@@ -3,7 +3,8 @@
 import contextlib
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from prometheus_ai.adapters.drivers.docker.names import (
     own_filter,
 )
 from prometheus_ai.adapters.drivers.docker.orders import Place, container_of
+from prometheus_ai.adapters.drivers.docker.usage import usage_from
 from prometheus_ai.adapters.drivers.docker.view import EngineView
 from prometheus_ai.adapters.drivers.docker.watcher import Watcher
 from prometheus_ai.adapters.drivers.docker.weights import ModelVolumes
@@ -34,6 +36,7 @@ from prometheus_ai.domain.release import Release
 from prometheus_ai.domain.replica import Observed
 from prometheus_ai.domain.secret import Secret
 from prometheus_ai.domain.spec import Spec
+from prometheus_ai.domain.usage import ReplicaUsage
 from prometheus_ai.ports.driver import Capabilities, LogLine, Progress, ReplicaOrder
 from prometheus_ai.ports.image_builder import ReleaseImages
 
@@ -139,6 +142,25 @@ class DockerDriver:
             Unavailable: the engine cannot be reached, so nothing may be concluded.
         """
         return tuple(replica.observed for replica in self._view.replicas())
+
+    def usage(self, replica_ids: Sequence[str]) -> Mapping[str, ReplicaUsage]:
+        """Return what these containers use, as the engine says.
+
+        Raises:
+            Unavailable: the engine cannot be reached.
+        """
+        found: dict[str, ReplicaUsage] = {}
+        for replica_id in replica_ids:
+            replica = self._view.find(replica_id)
+            if replica is None or replica.has_ended:
+                continue
+            path = f"/containers/{replica.listed.container}/stats"
+            # One shot: otherwise the engine takes a second to compare two readings, which is done here.
+            stats = self._engine.find(path, **{"stream": False, "one-shot": True})
+            usage = usage_from(stats, time.monotonic()) if stats else None
+            if usage is not None:
+                found[replica_id] = usage
+        return found
 
     def stop(self, replica_id: str, grace_s: float) -> None:
         """Ask a container's server to drain and end; the watcher kills it after ``grace_s``."""

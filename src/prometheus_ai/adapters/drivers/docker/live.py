@@ -152,4 +152,5 @@ class Replica:
             exit=self.exit,
             requests_active=None if self.exit else self.health.requests_active,
             detail=self.health.detail,
+            phases_s=self.health.phases_s,
         )

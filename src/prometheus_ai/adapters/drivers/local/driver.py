@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,13 @@ from prometheus_ai.adapters.drivers.local.machine import Machine, measure
 from prometheus_ai.adapters.drivers.local.orders import order_of
 from prometheus_ai.adapters.drivers.local.prober import Prober
 from prometheus_ai.adapters.drivers.local.spawn import spawn_shim
+from prometheus_ai.adapters.drivers.local.usage import usage_of
 from prometheus_ai.domain.errors import Corrupted, Unavailable
 from prometheus_ai.domain.release import Artefact, Release
 from prometheus_ai.domain.replica import Observed
 from prometheus_ai.domain.server_config import server_config
 from prometheus_ai.domain.spec import Spec
+from prometheus_ai.domain.usage import ReplicaUsage
 from prometheus_ai.ports.driver import Capabilities, LogLine, Progress, ReplicaOrder
 from prometheus_ai.ports.environment import EnvironmentMaker
 
@@ -149,6 +151,20 @@ class LocalDriver:
         with self._lock:
             self._adopt()
             return tuple(replica.observed for replica in self._replicas.values())
+
+    def usage(self, replica_ids: Sequence[str]) -> Mapping[str, ReplicaUsage]:
+        """Return what these replicas' processes use."""
+        with self._lock:
+            self._adopt()
+            pids = {
+                replica_id: replica.started.pid
+                for replica_id in replica_ids
+                if (replica := self._replicas.get(replica_id)) is not None
+                and replica.started is not None
+                and not replica.has_ended
+            }
+        found = {replica_id: usage_of(pid) for replica_id, pid in pids.items()}
+        return {replica_id: usage for replica_id, usage in found.items() if usage is not None}
 
     def stop(self, replica_id: str, grace_s: float) -> None:
         """Ask a replica's shim to end it within ``grace_s``."""

@@ -113,4 +113,5 @@ class Replica:
             exit=ended,
             requests_active=self.health.requests_active,
             detail=self.health.detail,
+            phases_s=self.health.phases_s,
         )
