@@ -11,8 +11,8 @@ from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
-from prometheus_ai.control.rollouts.begin import resume, start
-from prometheus_ai.domain.errors import Conflict, Unsupported
+from prometheus_ai.control.rollouts.begin import keep_refusal, resume, start
+from prometheus_ai.domain.errors import Conflict, Refused, Unsupported
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import (
     Backend,
@@ -45,6 +45,7 @@ def deploy(plane: Plane, request: DeployRequest, asker: Asker) -> Deployed:
 
     Raises:
         Unsupported: the target cannot honour a field of the spec.
+        Refused: a rollout does not fit the room there is.
         Conflict: the version exists with other content, or the backend is being deleted.
         InvalidInput, NotFound, Unavailable: as ``inputs.pin``.
     """
@@ -55,8 +56,12 @@ def deploy(plane: Plane, request: DeployRequest, asker: Asker) -> Deployed:
     with plane.store.read() as reading:
         history = reading.releases(spec.name)
     inputs = pin(plane, request, history[-1] if history else None)
-    with plane.lock, plane.store.write() as tx:
-        deployed = _store(plane, tx, request, inputs, asker)
+    try:
+        with plane.lock, plane.store.write() as tx:
+            deployed = _store(plane, tx, request, inputs, asker)
+    except Refused:
+        keep_refusal(plane, spec)
+        raise
     if deployed.changed:
         resume(plane, spec.name)
         plane.wake.set()
@@ -164,7 +169,14 @@ def _revive(plane: Plane, tx: Writing, release: Release, asker: Asker) -> bool:
     else:
         return False
     tx.put_release_state(
-        replace(state, phase=phase, phase_since=plane.clock.now(), failure="", unrouted_since=None)
+        replace(
+            state,
+            phase=phase,
+            phase_since=plane.clock.now(),
+            failure="",
+            unrouted_since=None,
+            replicas_wanted=state.replicas_wanted or release.spec.replicas,
+        )
     )
     note(
         plane,

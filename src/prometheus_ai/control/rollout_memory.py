@@ -53,3 +53,11 @@ def protected(rollouts: Mapping[str, object], backend: str) -> frozenset[str]:
     if not isinstance(held, Held) or held.state.has_ended:
         return frozenset()
     return frozenset(v for v in (held.state.candidate, held.state.stable) if v is not None)
+
+
+def exchanging(rollouts: Mapping[str, object], backend: str) -> frozenset[str]:
+    """Return the versions whose replica counts belong to a rollout that exchanges them in place."""
+    held = rollouts.get(backend)
+    if not isinstance(held, Held) or not held.state.plan.is_swap:
+        return frozenset()
+    return protected(rollouts, backend)

@@ -78,8 +78,12 @@ class RolloutPlan:
     shadow: StepPlan | None = None
     stable_replicas: int = 0
     """What the old release had at the start, and gets back in a rollback."""
+    candidate_replicas: int = 0
+    """What the candidate has once the old release is gone; 0: what the last step gives it."""
     is_swap: bool = False
     """Replicas are exchanged in place, because there is no room beside them."""
+    fits_beside: bool = True
+    """Whether all replicas of the last step fit beside all that the old release had."""
     refusal: str = ""
     notes: tuple[str, ...] = ()
 
@@ -110,6 +114,8 @@ class RolloutState:
     """A person was asked, because no verdict came."""
     skips: bool = False
     """A person said to go on without a verdict."""
+    hurries: bool = False
+    """A person said to go to the end; where replicas are exchanged, every step on the way is still taken."""
     reason: str = ""
 
     @property

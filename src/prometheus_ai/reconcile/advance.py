@@ -74,7 +74,8 @@ def _advance_one(view: BackendView, release: ReleaseView, now: datetime) -> Step
         return _advance_starting(view, release, now)
     is_routed = release.version in view.routed_versions()
     if state.phase is ReleasePhase.RETIRED and is_routed:
-        return _move(state, ReleasePhase.STARTING, now, "it has traffic again")
+        wanted = replace(state, replicas_wanted=max(1, state.replicas_wanted))
+        return _move(wanted, ReleasePhase.STARTING, now, "it has traffic again")
     if state.phase is not ReleasePhase.READY:
         return None
     if is_routed:

@@ -51,6 +51,8 @@ class Ground:
     free: Room
     """Beside everything that runs now, replicas of the candidate included in ``candidate_running``."""
     candidate_running: int = 0
+    candidate_whole: int = 0
+    """Replicas that the candidate is to have at all traffic; 0: as many as the stable release has."""
     demand: float = 0.0
     """Requests in flight at once, now or as forecast, whichever is more."""
     per_replica: float = 0.0
@@ -70,8 +72,9 @@ class Ground:
         return max(1, math.ceil(self.demand * share / (self.per_replica * utilisation) - 1e-9))
 
     def wanted(self, share: float) -> int:
-        """Return the replicas a candidate gets for a share: in proportion to today's, and enough for the demand."""
-        proportional = max(1, math.ceil(self.stable_replicas * share - 1e-9))
+        """Return the replicas a candidate gets for a share: in proportion, and enough for the demand."""
+        whole = self.candidate_whole or self.stable_replicas
+        proportional = max(1, math.ceil(whole * share - 1e-9))
         return max(proportional, self.needed(share, self.utilisation))
 
 
@@ -179,7 +182,14 @@ def _exchange(ground: Ground, policy: RolloutSpec, percents: tuple[float, ...]) 
             f"from {slow[0].percent:g} % on a rollback takes about {slow[0].rollback_s:.0f} s,"
             " until stopped replicas are back"
         )
-    return RolloutPlan(steps=tuple(timed), shadow=shadow, is_swap=True, notes=tuple(notes))
+    return RolloutPlan(
+        steps=tuple(timed), shadow=shadow, is_swap=True, notes=tuple(notes),
+        candidate_replicas=ground.wanted(1.0), fits_beside=_fits_beside(ground, ground.wanted(1.0)),
+    )  # fmt: skip
+
+
+def _fits_beside(ground: Ground, wanted: int) -> bool:
+    return _room_beside(ground, ground.stable_replicas) >= wanted
 
 
 def _exchanged(ground: Ground, before: float, percent: float) -> StepPlan:
@@ -235,7 +245,7 @@ def _recreate(ground: Ground) -> RolloutPlan:
         rollback_s=ground.start_s, expected_s=ground.start_s,
     )  # fmt: skip
     return RolloutPlan(
-        steps=(step,), is_swap=True,
+        steps=(step,), is_swap=True, fits_beside=_fits_beside(ground, wanted),
         notes=(f"nothing answers for about {ground.start_s:.0f} s, and as long again for a rollback",),
     )  # fmt: skip
 

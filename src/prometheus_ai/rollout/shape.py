@@ -94,12 +94,15 @@ def replicas_of(state: RolloutState) -> tuple[tuple[str, int], ...]:
     stable = state.stable
     whole = max(1, state.plan.stable_replicas)
     if state.phase is RolloutPhase.DONE:
-        floors = {state.candidate: step.candidate_replicas if state.weight else 0}
+        whole_candidate = max(step.candidate_replicas, state.plan.candidate_replicas)
+        floors = {state.candidate: whole_candidate if state.weight else 0}
         if stable is not None and state.weight < 100:
             floors[stable] = whole
     elif state.phase in {RolloutPhase.ROLLED_BACK, RolloutPhase.ROLLING_BACK}:
-        # Traffic still on the candidate keeps its replicas until the stable release takes over.
-        floors = {state.candidate: step.candidate_replicas if state.weight else 0}
+        # Traffic still on the candidate keeps its replicas until the stable release takes over,
+        # unless that can only start in their place.
+        stays = state.weight and state.plan.fits_beside
+        floors = {state.candidate: step.candidate_replicas if stays else 0}
         if stable is not None:
             floors[stable] = whole
     else:

@@ -87,15 +87,14 @@ def _urgent(
 ) -> RolloutDecision | None:
     """Act on a bad verdict, or on a candidate that nobody can reach."""
     verdict = facts.verdict
-    if verdict is not None and verdict.outcome is Outcome.FAIL:
-        pauses = policy.on_fail == "pause" and not verdict.acts_at_once
-        if not pauses:
-            return roll_back(state, facts, verdict.reason, now)
-        if state.paused_since is None:
-            paused = replace(state, paused_since=now, asks=True)
-            return decision(paused, Act.PAUSE, f"judged harmful: {verdict.reason}")
+    fails = verdict is not None and verdict.outcome is Outcome.FAIL
+    if verdict is not None and fails and (policy.on_fail != "pause" or verdict.acts_at_once):
+        return roll_back(state, facts, verdict.reason, now)
     if state.weight > 0 and facts.candidate_ready == 0 and state.stable is not None:
         return _retreat(state, facts, now)
+    if verdict is not None and fails and state.paused_since is None:
+        paused = replace(state, paused_since=now, asks=True)
+        return decision(paused, Act.PAUSE, f"judged harmful: {verdict.reason}")
     return None
 
 
@@ -123,6 +122,9 @@ def _obey(
     running = replace(state, paused_since=None, asks=False)
     if state.phase is RolloutPhase.BAKING:
         return finish(running, "the bake was ended by request", now)
+    if facts.command is Command.PROMOTE and state.plan.is_swap:
+        hurried = replace(running, hurries=True, mirror=0.0)
+        return _proceed(hurried, replace(facts, command=None), policy, now)
     if facts.command is Command.PROMOTE:
         last = len(state.plan.steps) - 1
         whole = replace(
@@ -171,7 +173,7 @@ def _proceed(
 ) -> RolloutDecision:
     if state.given_at is None:
         return _give(state, facts, policy, now)
-    if state.skips:
+    if state.skips or state.hurries:
         return _advance(replace(state, skips=False), facts, policy, now, Act.ADVANCE, "by request")
     earliest = state.given_at + timedelta(seconds=policy.step_s)
     if now < earliest:
@@ -217,7 +219,8 @@ def _give(
         reason = f"{needed} replicas are ready: {step.percent:g} % of traffic"
         return decision(replace(weighted, skips=False), Act.ADVANCE, reason, starts_step=True)
     baking = replace(weighted, phase=RolloutPhase.BAKING, skips=False)
-    if state.stable is None or policy.bake_s == 0:
+    # Where replicas were exchanged, the last of the old ones go only once the traffic has left them.
+    if state.stable is None or (policy.bake_s == 0 and not state.plan.is_swap):
         return finish(baking, "it has all traffic", now)
     return decision(
         baking, Act.ADVANCE, f"all traffic; bakes for {policy.bake_s:g} s",

@@ -13,6 +13,7 @@ from prometheus_ai.control.loop import publish
 from prometheus_ai.control.loop.effects import Effect, Forget, Launch, Stop
 from prometheus_ai.control.loop.look import Specs, sight, views
 from prometheus_ai.control.plane import Plane, Sight
+from prometheus_ai.control.room import starts_that_fit
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import ReleasePhase
 from prometheus_ai.domain.replica import (
@@ -62,7 +63,7 @@ def decide(plane: Plane, only: str | None = None) -> Decision:
         looks: list[datetime] = []
         current: list[tuple[BackendView, Specs]] = []
         for view, specs in found:
-            changed, more, look = _decide_backend(plane, view, now)
+            changed, more, look = _decide_backend(plane, view, specs, now)
             effects.extend(more)
             if look is not None:
                 looks.append(look)
@@ -82,11 +83,12 @@ def decide(plane: Plane, only: str | None = None) -> Decision:
 
 
 def _decide_backend(
-    plane: Plane, view: BackendView, now: datetime
+    plane: Plane, view: BackendView, specs: Specs, now: datetime
 ) -> tuple[BackendView, list[Effect], datetime | None]:
     steps = advance(view, now)
     planned = plan(_after(view, steps), now)
     actions = tuple(action for action in planned.actions if _may_act(plane, view, action))
+    actions = starts_that_fit(plane, view, specs, actions)
     new = [action for action in actions if _changes_records(view, action)]
     if not steps and not new and without_failed(view) is None:
         effects = [effect for action in actions for effect in _repeat(action)]

@@ -1,12 +1,14 @@
 """Beginning a rollout: the plan is made and checked before anything changes."""
 
-import math
+from dataclasses import replace
 
 from prometheus_ai.analysis import begin_evidence
+from prometheus_ai.control.decisions import Made, PlanInputs, remember
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.control.rollout_memory import Held, active, keep, load
+from prometheus_ai.control.rollouts.ground import ground_for
 from prometheus_ai.control.rollouts.measure import history
 from prometheus_ai.domain.errors import Refused
 from prometheus_ai.domain.event import Kind
@@ -16,28 +18,15 @@ from prometheus_ai.domain.rollout import RolloutPlan
 from prometheus_ai.domain.route import WEIGHT_SUM, Weights
 from prometheus_ai.domain.spec import Spec
 from prometheus_ai.ports.state_store import Reading, Writing
-from prometheus_ai.rollout import Ground, Room, begin, plan_rollout, supersede
-
-CPU_SHARED = math.inf
-"""Processes of one machine share its cores, so cores never refuse a rollout; memory and GPUs do."""
+from prometheus_ai.rollout import begin, plan_rollout, supersede
 
 
-def plan_for(plane: Plane, reading: Reading, spec: Spec, policy: RolloutSpec) -> RolloutPlan:
-    """Return the schedule that a deploy of this spec would follow, or its refusal."""
-    backend = reading.backend(spec.name)
-    stable = backend.stable if backend is not None else None
-    states = {state.version: state for state in reading.release_states(spec.name)}
-    running = states[stable].replicas_wanted if stable in states else 0
-    size = Room(cpu=0.0, memory_bytes=spec.resources.memory_bytes, gpu=spec.resources.gpu)
-    return plan_rollout(
-        Ground(
-            stable_replicas=running,
-            stable_size=size,
-            candidate_size=size,
-            free=_free(plane, reading, spec.target),
-        ),
-        policy,
-    )
+def plan_of(
+    plane: Plane, reading: Reading, spec: Spec, policy: RolloutSpec
+) -> tuple[RolloutPlan, PlanInputs]:
+    """Return the schedule that a deploy of this spec would follow, or its refusal; and what it rests on."""
+    inputs = PlanInputs(ground=ground_for(plane, reading, spec, policy), policy=policy)
+    return plan_rollout(inputs.ground, policy), inputs
 
 
 def start(
@@ -51,19 +40,46 @@ def start(
     policy = spec.rollout
     assert policy is not None
     now = plane.clock.now()
-    plan = plan_for(plane, tx, spec, policy)
+    plan, inputs = plan_of(plane, tx, spec, policy)
     if plan.refusal:
         raise Refused(f"the rollout does not fit: {plan.refusal}", hint="; ".join(plan.notes))
-    if plan.is_swap:
-        raise Refused(
-            "the rollout does not fit beside what runs, and exchanging replicas in place is not carried out yet",
-            hint="free memory or GPUs on the target, or deploy with --weight",
-        )
-    stable = backend.stable
-    weights = backend.wanted
+    remember(plane, tx, _made(backend.name, candidate, plan, inputs), now)
+    weights, stable = _take_over(plane, tx, backend, candidate, asker)
+    held = Held(
+        state=begin(candidate, stable, plan, policy, now),
+        evidence=begin_evidence(
+            candidate, stable, policy.gates, history(tx, backend.name, stable, now)
+        ),
+    )
+    keep(tx, backend.name, held)
+    _begin_small(tx, backend.name, candidate, plan)
+    note(
+        plane,
+        tx,
+        Kind.ROLLOUT_BEGUN,
+        Change(
+            actor=asker.actor,
+            reason=asker.reason or "deploy",
+            about=(backend.name, candidate),
+            after={
+                "strategy": policy.strategy,
+                "steps": [f"{step.percent:g} %" for step in plan.steps],
+                "stable": stable,
+                "in_place": plan.is_swap,
+            },
+        ),
+    )
+    return weights
+
+
+def _take_over(
+    plane: Plane, tx: Writing, backend: Backend, candidate: str, asker: Asker
+) -> tuple[Weights, str]:
+    """End the rollout under way, if there is one; return the weights to begin with, and who is stable."""
+    stable, weights = backend.stable, backend.wanted
     before = active(plane, backend.name)
     if before is not None:
-        ended, stable = supersede(before.state, candidate, now)
+        ended, stable = supersede(before.state, candidate, plane.clock.now())
         weights = ((stable, WEIGHT_SUM),) if stable is not None else weights
         note(
             plane,
@@ -77,26 +93,41 @@ def start(
             ),
         )
     assert stable is not None
-    held = Held(
-        state=begin(candidate, stable, plan, policy, now),
-        evidence=begin_evidence(
-            candidate, stable, policy.gates, history(tx, backend.name, stable, now)
-        ),
+    return weights, stable
+
+
+def _begin_small(tx: Writing, name: str, candidate: str, plan: RolloutPlan) -> None:
+    """Start with what the first step needs; where replicas are exchanged, with none until there is room."""
+    first = plan.shadow or plan.steps[0]
+    state = next(state for state in tx.release_states(name) if state.version == candidate)
+    wanted = 0 if plan.is_swap else first.candidate_replicas
+    tx.put_release_state(replace(state, replicas_wanted=wanted))
+
+
+def keep_refusal(plane: Plane, spec: Spec) -> None:
+    """Store the refusal of a rollout, which left no other trace."""
+    if spec.rollout is None:
+        return
+    with plane.lock, plane.store.write() as tx:
+        backend = tx.backend(spec.name)
+        if backend is None or backend.stable is None:
+            return
+        plan, inputs = plan_of(plane, tx, spec, spec.rollout)
+        if plan.refusal:
+            made = _made(spec.name, spec.version or "", plan, inputs)
+            remember(plane, tx, made, plane.clock.now())
+
+
+def _made(name: str, version: str, plan: RolloutPlan, inputs: PlanInputs) -> Made:
+    steps = ", ".join(f"{step.percent:g} %" for step in plan.steps)
+    return Made(
+        backend=name,
+        version=version,
+        act="refuse" if plan.refusal else "plan",
+        reason=plan.refusal or f"{inputs.policy.strategy}: {steps}",
+        inputs=inputs,
+        answer=plan,
     )
-    keep(tx, backend.name, held)
-    steps = [f"{step.percent:g} %" for step in plan.steps]
-    note(
-        plane,
-        tx,
-        Kind.ROLLOUT_BEGUN,
-        Change(
-            actor=asker.actor,
-            reason=asker.reason or "deploy",
-            about=(backend.name, candidate),
-            after={"strategy": policy.strategy, "steps": steps, "stable": stable},
-        ),
-    )
-    return weights
 
 
 def resume(plane: Plane, name: str) -> None:
@@ -113,16 +144,3 @@ def resume_all(plane: Plane) -> None:
         names = [backend.name for backend in reading.backends()]
     for name in names:
         resume(plane, name)
-
-
-def _free(plane: Plane, reading: Reading, target: str) -> Room:
-    """Return what is free on a target beside everything that is wanted there."""
-    total = plane.driver(target).capabilities()
-    specs = {(r.backend, r.version): r.spec for r in reading.releases()}
-    memory, gpus = total.memory_bytes_total, total.gpus
-    for record in reading.open_replicas():
-        spec = specs.get((record.backend, record.version))
-        if spec is not None and record.target == target:
-            memory -= spec.resources.memory_bytes
-            gpus -= spec.resources.gpu
-    return Room(cpu=CPU_SHARED, memory_bytes=max(0, memory), gpu=max(0, gpus))

@@ -3,7 +3,7 @@
 from prometheus_ai.domain.policy import RolloutSpec
 from prometheus_ai.domain.spec import Spec
 
-STRATEGIES = frozenset({"canary", "ab", "blue-green"})
+STRATEGIES = frozenset({"canary", "ab", "blue-green", "rolling", "recreate"})
 
 
 def unsupported_rollout(spec: Spec) -> tuple[str, ...]:
@@ -18,7 +18,7 @@ def _of_traffic(spec: Spec, policy: RolloutSpec) -> tuple[str, ...]:
     problems = []
     if policy.strategy not in STRATEGIES:
         problems.append(
-            f"rollout.strategy: {policy.strategy} is not carried out yet; use canary, ab or blue-green"
+            f"rollout.strategy: {policy.strategy} is not carried out yet; use canary, rolling or blue-green"
         )
     if policy.shadow is not None:
         problems.append(

@@ -11,6 +11,7 @@ from prometheus_ai.control.loop.look import sight, views
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import Held, active, keep
+from prometheus_ai.control.rollouts.counts import counts
 from prometheus_ai.control.rollouts.measure import interval
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.evidence import GateResult, Verdict
@@ -145,22 +146,14 @@ def _facts(view: BackendView, held: Held) -> RolloutFacts:
 
 def _apply(plane: Plane, tx: Writing, name: str, held: Held, made: RolloutDecision) -> bool:
     """Store wanted weights and replica counts, and record the decision; return whether any changed."""
-    changed = False
     backend = tx.backend(name)
     if backend is None or backend.is_deleting:
         return False
     states = {state.version: state for state in tx.release_states(name)}
-    for version, count in made.replicas:
-        state = states.get(version)
-        if state is None or state.phase in {ReleasePhase.PREPARING, ReleasePhase.FAILED}:
-            continue
-        phase = (
-            ReleasePhase.STARTING if state.phase is ReleasePhase.RETIRED and count else state.phase
-        )
-        if state.replicas_wanted < count or phase is not state.phase:
-            tx.put_release_state(
-                replace(state, replicas_wanted=max(count, state.replicas_wanted), phase=phase)
-            )
+    changed = False
+    for version, moved in counts(backend, states, made).items():
+        if moved != states[version]:
+            tx.put_release_state(moved)
             changed = True
     weights = _ordered(made, backend.wanted)
     if weights and weights != backend.wanted:
