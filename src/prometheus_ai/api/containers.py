@@ -16,6 +16,9 @@ from prometheus_ai.domain.target import TargetRecord
 
 router = APIRouter(tags=["targets and images"])
 TargetName = Annotated[str, Path(max_length=48, description="The target's name.")]
+Version = Annotated[
+    str | None, Query(max_length=64, description="A release; the stable one when left out.")
+]
 OnTarget = Annotated[
     str,
     Query(max_length=48, description="The Docker target whose engine builds.", examples=["docker"]),
@@ -70,3 +73,11 @@ def build_image(
 def image_history(name: Name, control: Control, _token: Viewer) -> tuple[BuildRecord, ...]:
     """Return the recorded builds of a backend, oldest first: times by step, sizes by layer."""
     return control.image_history(name)
+
+
+@router.get("/backends/{name}/exports/compose", operation_id="export_compose")
+def export_compose(
+    name: Name, control: Control, _token: Deployer, version: Version = None
+) -> Mapping[str, str]:
+    """Return the files, by name, that run a release under Compose without the platform."""
+    return control.export_compose(name, version)

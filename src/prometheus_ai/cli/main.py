@@ -134,6 +134,14 @@ _TARGET: Sections = {
         ),
     }
 }
+_EXPORT: Sections = {
+    "Commands": {
+        "compose": (
+            "prometheus_ai.cli.containers.export_compose:compose",
+            "Write a Compose file that runs a release without pai.",
+        ),
+    }
+}
 _PAI: Sections = {
     "From model to backend": {
         "init": ("prometheus_ai.cli.ship.init:init", "Write a spec for a model file."),
@@ -195,6 +203,7 @@ _PAI: Sections = {
     },
     "Targets and images": {
         "target": ("prometheus_ai.cli.main:target", "Add, list and remove places to run."),
+        "export": ("prometheus_ai.cli.main:export", "Write files that run a backend without pai."),
         "image": ("prometheus_ai.cli.main:image", "Plan, build, eject and judge images."),
     },
     "This machine": {
@@ -237,6 +246,7 @@ audit = LazyGroup("audit", sections=_AUDIT, help="Verify or export the tamper-ev
 token = LazyGroup("token", sections=_TOKEN, help="Make, list and revoke API tokens.")
 image = LazyGroup("image", sections=_IMAGE, help="Plan, build, eject and judge images.")
 target = LazyGroup("target", sections=_TARGET, help="Add, list and remove places to run.")
+export = LazyGroup("export", sections=_EXPORT, help="Write files that run a backend without pai.")
 gate = LazyGroup("gate", sections=_GATE, help="Explain what may run, and why.")
 advisories = LazyGroup(
     "advisories", sections=_ADVISORIES, help="Keep known weaknesses of packages up to date."

@@ -6,7 +6,8 @@ from typing import Any
 from prometheus_ai.control import access, collect, delete, deploy, scale, shift
 from prometheus_ai.control.answers.feedback import Taken, take_feedback
 from prometheus_ai.control.containers import images, targets
-from prometheus_ai.control.gates import advisories, explain, signatures
+from prometheus_ai.control.containers.export import compose_export
+from prometheus_ai.control.gates import advisories, attest, changes, compliance, explain, signatures
 from prometheus_ai.control.gates.admit import check_upload
 from prometheus_ai.control.intake import spec_files, uploads
 from prometheus_ai.control.intake.inputs import look_into
@@ -158,6 +159,10 @@ class ControlPlane:
     def image_history(self, name: str) -> tuple[BuildRecord, ...]:
         """Return the recorded builds of a backend."""
         return images.image_history(self.plane, name)
+
+    def export_compose(self, name: str, version: str | None) -> Mapping[str, str]:
+        """Return the files that run a release under Compose, without the platform."""
+        return compose_export(self.plane, name, version)
 
     def explain_gate(self, name: str, version: str | None) -> explain.GateView:
         """Explain the latest decision of the gate about a backend."""

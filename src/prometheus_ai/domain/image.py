@@ -29,6 +29,11 @@ CONFIG_FILE = "/opt/pai/config.json"
 HTTP_PORT = 8080
 
 
+def model_volume(home: str, digest: str) -> str:
+    """Return the volume that holds a model for the replicas of an installation."""
+    return f"pai-model-{digest.removeprefix('sha256:')[:32]}.{home}"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseImage:
     """What an image is built on."""

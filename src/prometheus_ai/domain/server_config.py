@@ -3,7 +3,22 @@
 import math
 from typing import Any
 
+from prometheus_ai.domain.image import CONFIG_FILE, HTTP_PORT
+from prometheus_ai.domain.image_spec import ContainerSpec
 from prometheus_ai.domain.release import Release
+from prometheus_ai.domain.secret_spec import SECRETS_FOLDER, SECRETS_VARIABLE
+
+TMP_BYTES = 256 * 2**20
+SECRETS_BYTES = 4 * 2**20
+# Libraries that insist on a cache find one that is writable and forgotten with the container.
+_CACHES = (
+    "HOME",
+    "XDG_CACHE_HOME",
+    "MPLCONFIGDIR",
+    "NUMBA_CACHE_DIR",
+    "HF_HOME",
+    "JOBLIB_TEMP_FOLDER",
+)
 
 
 def server_config(release: Release, model_path: str) -> dict[str, Any]:
@@ -29,3 +44,23 @@ def server_config(release: Release, model_path: str) -> dict[str, Any]:
 def threads_of(cpu: float) -> int:
     """Return the engine's threads for a share of cores."""
     return max(1, math.ceil(cpu))
+
+
+def container_command() -> list[str]:
+    """Return what a container runs behind its image's entry point."""
+    listen = ("--host", "0.0.0.0", "--port", str(HTTP_PORT))  # noqa: S104 - inside its own network
+    return ["serve", "--config", CONFIG_FILE, *listen]
+
+
+def container_environment(threads: int, *, has_secrets: bool) -> dict[str, str]:
+    """Return the variables of a container."""
+    caches = dict.fromkeys(_CACHES, "/tmp")  # noqa: S108 - the container's own
+    counts = {f"{name}_NUM_THREADS": str(threads) for name in ("OMP", "OPENBLAS", "MKL")}
+    secrets = {SECRETS_VARIABLE: SECRETS_FOLDER} if has_secrets else {}
+    return {**caches, "TMPDIR": "/tmp", **counts, "ORT_TELEMETRY_DISABLED": "1", **secrets}  # noqa: S108 - as above
+
+
+def container_tmpfs(allowed: ContainerSpec) -> tuple[str, str]:
+    """Return folder and options of the one place that a container may write to."""
+    execution = "noexec" if allowed.tmp_noexec else "exec"
+    return "/tmp", f"rw,{execution},nosuid,nodev,size={TMP_BYTES},mode=1777"  # noqa: S108 - as above

@@ -113,7 +113,7 @@ def plan_of(plane: Plane, request: DeployRequest, target: str) -> BuildPlan:
         InvalidInput, NotFound, Unavailable: as for a deploy.
     """
     release = _draft(plane, request)
-    return _maker(plane, target).plan(release, plane.artefacts.open_path(release.inputs.lock))
+    return maker_of(plane, target).plan(release, plane.artefacts.open_path(release.inputs.lock))
 
 
 def build_of(plane: Plane, request: DeployRequest, target: str, asker: Asker) -> BuildRecord:
@@ -124,7 +124,7 @@ def build_of(plane: Plane, request: DeployRequest, target: str, asker: Asker) ->
         InvalidInput, NotFound, Unavailable: as for a deploy.
     """
     release = _draft(plane, request, asker)
-    maker = _maker(plane, target)
+    maker = maker_of(plane, target)
     plan = maker.plan(release, plane.artefacts.open_path(release.inputs.lock))
     return maker.build(
         release, plan, lambda line: plane.work.report(release.backend, release.version, line)
@@ -159,7 +159,12 @@ def _draft(plane: Plane, request: DeployRequest, asker: Asker | None = None) -> 
     )
 
 
-def _maker(plane: Plane, target: str) -> ReleaseImageMaker:
+def maker_of(plane: Plane, target: str) -> ReleaseImageMaker:
+    """Return what makes the images of a target.
+
+    Raises:
+        Unsupported: the target runs no containers.
+    """
     plane.driver(target)
     builder = plane.builders.get(target)
     if builder is None:

@@ -20,11 +20,6 @@ def network_name(home: str) -> str:
     return f"pai-{home}"
 
 
-def volume_name(home: str, digest: str) -> str:
-    """Return the volume, and its holder, of a model."""
-    return f"pai-model-{digest.removeprefix('sha256:')[:32]}.{home}"
-
-
 def own_filter(home: str, replica_id: str | None = None) -> dict[str, Any]:
     """Return the filter that finds an installation's replicas, or one of them."""
     if replica_id is None:

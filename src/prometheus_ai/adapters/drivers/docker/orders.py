@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from prometheus_ai.adapters.drivers.docker.names import network_name, volume_name
+from prometheus_ai.adapters.drivers.docker.names import network_name
 from prometheus_ai.domain.image import (
-    CONFIG_FILE,
     HTTP_PORT,
     LABEL_BACKEND,
     LABEL_GPUS,
@@ -18,24 +17,18 @@ from prometheus_ai.domain.image import (
     LABEL_VERSION,
     LABEL_WEIGHTS,
     MODEL_FOLDER,
+    model_volume,
 )
 from prometheus_ai.domain.image_spec import ContainerSpec
-from prometheus_ai.domain.secret_spec import SECRETS_FOLDER, SECRETS_VARIABLE
-from prometheus_ai.domain.server_config import threads_of
-from prometheus_ai.ports.driver import ReplicaOrder
-
-TMP_BYTES = 256 * 2**20
-SECRETS_BYTES = 4 * 2**20
-_SERVE = ("serve", "--config", CONFIG_FILE, "--host", "0.0.0.0", "--port", str(HTTP_PORT))  # noqa: S104 - inside its own network
-# Libraries that insist on a cache find one that is writable and forgotten with the container.
-_CACHES = (
-    "HOME",
-    "XDG_CACHE_HOME",
-    "MPLCONFIGDIR",
-    "NUMBA_CACHE_DIR",
-    "HF_HOME",
-    "JOBLIB_TEMP_FOLDER",
+from prometheus_ai.domain.secret_spec import SECRETS_FOLDER
+from prometheus_ai.domain.server_config import (
+    SECRETS_BYTES,
+    container_command,
+    container_environment,
+    container_tmpfs,
+    threads_of,
 )
+from prometheus_ai.ports.driver import ReplicaOrder
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,12 +52,14 @@ def container_of(order: ReplicaOrder, place: Place) -> dict[str, Any]:
     """Return the body of ``POST /containers/create``."""
     release, resources = order.release, order.release.spec.resources
     allowed = release.spec.container or ContainerSpec()
+    threads = threads_of(resources.cpu)
+    environment = container_environment(threads, has_secrets=bool(order.secrets))
     port = f"{HTTP_PORT}/tcp"
     return {
         "Image": place.image,
         "User": f"{allowed.user}:{allowed.user}",
-        "Cmd": [*_SERVE, *(("--secrets", SECRETS_FOLDER) if order.secrets else ())],
-        "Env": _environment(threads_of(resources.cpu), has_secrets=bool(order.secrets)),
+        "Cmd": [*container_command(), *(("--secrets", SECRETS_FOLDER) if order.secrets else ())],
+        "Env": [f"{name}={value}" for name, value in environment.items()],
         # Secrets come through standard input, which the engine does not keep and nobody can read again.
         "OpenStdin": bool(order.secrets),
         "StdinOnce": bool(order.secrets),
@@ -112,20 +107,12 @@ def _security(allowed: ContainerSpec) -> list[str]:
 
 
 def _tmpfs(allowed: ContainerSpec, *, has_secrets: bool) -> dict[str, str]:
-    flags = "rw,noexec,nosuid,nodev"
-    for_tmp = flags if allowed.tmp_noexec else flags.replace("noexec", "exec")
-    places = {"/tmp": f"{for_tmp},size={TMP_BYTES},mode=1777"}  # noqa: S108 - the container's own
+    folder, options = container_tmpfs(allowed)
+    places = {folder: options}
     if has_secrets:
         owner = f"uid={allowed.user},gid={allowed.user},mode=0700"
-        places[SECRETS_FOLDER] = f"{flags},size={SECRETS_BYTES},{owner}"
+        places[SECRETS_FOLDER] = f"rw,noexec,nosuid,nodev,size={SECRETS_BYTES},{owner}"
     return places
-
-
-def _environment(threads: int, *, has_secrets: bool) -> list[str]:
-    secrets = [f"{SECRETS_VARIABLE}={SECRETS_FOLDER}"] if has_secrets else []
-    caches = [f"{name}=/tmp" for name in _CACHES]
-    counts = [f"{name}_NUM_THREADS={threads}" for name in ("OMP", "OPENBLAS", "MKL")]
-    return [*caches, "TMPDIR=/tmp", *counts, "ORT_TELEMETRY_DISABLED=1", *secrets]
 
 
 def _published(port: str, address: str) -> dict[str, Any]:
@@ -135,7 +122,7 @@ def _published(port: str, address: str) -> dict[str, Any]:
 def _mounts(order: ReplicaOrder, place: Place) -> list[dict[str, Any]]:
     if place.image_labels.get(LABEL_WEIGHTS) != "mount":
         return []
-    source = volume_name(place.home, order.release.inputs.model.digest)
+    source = model_volume(place.home, order.release.inputs.model.digest)
     return [{"Type": "volume", "Source": source, "Target": MODEL_FOLDER, "ReadOnly": True}]
 
 

@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prometheus_ai.adapters.docker_engine import DockerEngine
-from prometheus_ai.adapters.drivers.docker.names import EMPTY_IMAGE, volume_name
+from prometheus_ai.adapters.drivers.docker.names import EMPTY_IMAGE
 from prometheus_ai.domain.errors import Conflict, Corrupted, NotFound
-from prometheus_ai.domain.image import LABEL_HOME, LABEL_MODEL, MODEL_FOLDER
+from prometheus_ai.domain.image import (
+    LABEL_HOME,
+    LABEL_MODEL,
+    MODEL_FOLDER,
+    model_volume,
+)
 from prometheus_ai.domain.release import Artefact
 
 CHUNK_BYTES = 1 << 20
@@ -36,7 +41,7 @@ class ModelVolumes:
             Corrupted: the bytes that were sent are not those of the model.
             Unavailable: the engine cannot be reached, or its disk is full.
         """
-        name = volume_name(self._home, model.digest)
+        name = model_volume(self._home, model.digest)
         with self._lock:
             if self._engine.find(f"/containers/{name}/json") is not None:
                 return
@@ -58,7 +63,7 @@ class ModelVolumes:
         filters = {"label": [f"{LABEL_HOME}={self._home}", LABEL_MODEL]}
         found = self._engine.get("/containers/json", all=True, filters=filters)
         for digest in {entry["Labels"][LABEL_MODEL] for entry in found} - keep:
-            name = volume_name(self._home, digest)
+            name = model_volume(self._home, digest)
             self._remove(name, name)
 
     def _hold(self, name: str, model: Artefact) -> None:
