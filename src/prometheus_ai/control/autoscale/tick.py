@@ -10,6 +10,7 @@ from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.look import sight, views
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.rollout_memory import exchanging
 from prometheus_ai.control.starts import fresh_start, remember_starts, starts_of
 from prometheus_ai.domain.cold_start import typical_s
 from prometheus_ai.domain.demand import DemandSample, ScalingDecision, ScalingFacts, ScalingState
@@ -129,7 +130,9 @@ class Autoscaler:
             for release in found[0][0].releases if found else ():
                 key = (name, release.version)
                 mine = scaled.get(key)
-                if mine is None or release.state.phase is not ReleasePhase.READY:
+                # While a rollout exchanges replicas in place, both counts are its own.
+                is_exchanged = release.version in exchanging(self.plane.rollouts, name)
+                if mine is None or release.state.phase is not ReleasePhase.READY or is_exchanged:
                     self.memory.pop(key, None)
                     continue
                 view = found[0][0]
