@@ -290,12 +290,12 @@ class Client:
         """Return the recorded builds of a backend, oldest first."""
         return records(self._wire.ask("GET", f"{_backend(name)}/images").json())
 
-    def gate(self, name: str, version: str | None = None) -> Record:
     def export_compose(self, name: str, version: str | None = None) -> dict[str, str]:
         """Return the files, by name, that run a release under Compose without the platform."""
         path = f"{_backend(name)}/exports/compose"
         return dict(self._wire.ask("GET", path, query={"version": version}).json())
 
+    def gate(self, name: str, version: str | None = None) -> Record:
         """Explain the gate's latest decision about a backend, or about one version."""
         return record(
             self._wire.ask("GET", f"{_backend(name)}/gate", query={"version": version}).json()
