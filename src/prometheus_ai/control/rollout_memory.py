@@ -9,6 +9,7 @@ from prometheus_ai.analysis import EvidenceState
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.evidence import Verdict
 from prometheus_ai.domain.rollout import Command, RolloutState
+from prometheus_ai.domain.route import Mirror
 from prometheus_ai.ports.state_store import Reading, Writing
 
 SETTING = "rollout:"
@@ -45,6 +46,14 @@ def active(plane: Plane, backend: str) -> Held | None:
     """Return the rollout that is under way; None when there is none."""
     held = plane.rollouts.get(backend)
     return held if isinstance(held, Held) and not held.state.has_ended else None
+
+
+def mirror_of(rollouts: Mapping[str, object], backend: str) -> Mirror | None:
+    """Return which release gets copies of requests, while its rollout is under way."""
+    held = rollouts.get(backend)
+    if not isinstance(held, Held) or held.state.has_ended or held.state.mirror <= 0:
+        return None
+    return Mirror(version=held.state.candidate, points=round(held.state.mirror * 100))
 
 
 def protected(rollouts: Mapping[str, object], backend: str) -> frozenset[str]:

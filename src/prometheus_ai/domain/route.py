@@ -74,6 +74,15 @@ class RoutedRelease:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Mirror:
+    """Which release gets copies of requests; nobody gets its answers to them."""
+
+    version: str
+    points: int
+    """Share of requests to copy, in basis points."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class BackendRoute:
     """All that the gateway knows of one backend."""
 
@@ -81,6 +90,7 @@ class BackendRoute:
     weights: Weights
     releases: tuple[RoutedRelease, ...]
     sticky: Sticky | None = None
+    mirror: Mirror | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,7 @@ from prometheus_ai.gateway.routes import (
     NAMES_FILTER,
     RETRY_AFTER_S,
     ROUTES,
+    SHADOW_HEADER,
 )
 
 STAT_PREFIX = "gateway"
@@ -188,6 +189,7 @@ def _strip_internal_headers() -> dict[str, Any]:
                 {"remove_on_match": {"key_matcher": {"prefix": "x-envoy-"}}},
                 # What only the control plane may ask of a replica; see the wire page.
                 {"remove_on_match": {"key_matcher": {"prefix": "x-pai-control"}}},
+                {"remove_on_match": {"key_matcher": {"exact": SHADOW_HEADER}}},
             ],
         },
     }

@@ -13,6 +13,8 @@ BACKEND_HEADER = "x-pai-backend"
 RELEASE_HEADER = "x-pai-release"
 HOLD_HEADER = "x-pai-hold"
 """Tells whoever holds a request which release it waits for."""
+SHADOW_HEADER = "x-pai-shadow"
+"""Marks the copy of a request; the gateway takes it from everybody else's."""
 RETRY_AFTER_S = 1
 RETRY_BUFFER_BYTES_MAX = 16 * 2**20
 BODY_LIMIT_FILTER = "pai.body_limit"
@@ -129,9 +131,33 @@ def _weighted(route: BackendRoute, weights: dict[str, int], bytes_max: int) -> l
     if route.sticky is not None:
         split["use_hash_policy"] = True
         action["hash_policy"] = [_hash_policy(route.sticky)]
+    action |= _mirrored(route)
     found = {"match": {"prefix": "/"}, "route": action | {"weighted_clusters": split}}
     limit = max(release.request_bytes_max for release in carrying)
     return _limited(route.backend, found, limit, bytes_max)
+
+
+def _mirrored(route: BackendRoute) -> dict[str, Any]:
+    """Return the policy that copies a share of requests to a release, while it can answer."""
+    mirror = route.mirror
+    if mirror is None or mirror.points == 0:
+        return {}
+    if not any(r.version == mirror.version and is_live(r) for r in route.releases):
+        return {}
+    marked = {"append": _header(SHADOW_HEADER, "1")}
+    return {
+        "request_mirror_policies": [
+            {
+                "cluster": cluster_name(route.backend, mirror.version),
+                "runtime_fraction": {
+                    "default_value": {"numerator": mirror.points, "denominator": "TEN_THOUSAND"}
+                },
+                # The host stays what it was: a model may read it. The mark tells copies apart.
+                "disable_shadow_host_suffix_append": True,
+                "request_headers_mutations": [marked],
+            }
+        ]
+    }
 
 
 def _limited(

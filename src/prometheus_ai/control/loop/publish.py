@@ -5,6 +5,7 @@ from dataclasses import replace
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.look import Specs
 from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.rollout_memory import mirror_of
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import Backend
@@ -27,6 +28,8 @@ def settle(plane: Plane, found: list[tuple[BackendView, Specs]], *, is_everythin
     for view, specs in found:
         weights = weights_to_serve(view)
         route = backend_route(view, specs, weights)
+        if route is not None:
+            route = replace(route, mirror=mirror_of(plane.rollouts, view.backend.name))
         routes.pop(view.backend.name, None)
         if route is not None:
             routes[view.backend.name] = route

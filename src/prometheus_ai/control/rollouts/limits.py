@@ -3,7 +3,16 @@
 from prometheus_ai.domain.policy import RolloutSpec
 from prometheus_ai.domain.spec import Spec
 
-STRATEGIES = frozenset({"canary", "ab", "blue-green", "rolling", "recreate"})
+QUANTITIES = (
+    "ttft_s",
+    "tokens_per_s",
+    "piece_gap_s",
+    "request_s",
+    "queue_s",
+    "compute_s",
+    "cost_per_1k",
+)
+"""What model servers measure of every release; see the wire page."""
 
 
 def unsupported_rollout(spec: Spec) -> tuple[str, ...]:
@@ -16,18 +25,20 @@ def unsupported_rollout(spec: Spec) -> tuple[str, ...]:
 
 def _of_traffic(spec: Spec, policy: RolloutSpec) -> tuple[str, ...]:
     problems = []
-    if policy.strategy not in STRATEGIES:
+    if policy.strategy == "recreate" and policy.shadow is not None:
         problems.append(
-            f"rollout.strategy: {policy.strategy} is not carried out yet; use canary, rolling or blue-green"
+            "rollout.shadow: recreate stops the old release first, so there is nothing to compare with;"
+            " use canary or blue-green"
         )
-    if policy.shadow is not None:
+    if policy.low_traffic == "replay":
         problems.append(
-            "rollout.shadow: the gateway does not mirror requests yet; start the canary with a small step"
+            "rollout.low_traffic: replay needs requests that were kept, and none are;"
+            " use shadow, wait, widen or ask"
         )
-    if policy.low_traffic in {"shadow", "replay"}:
+    if policy.gates.agreement is not None and not _mirrors(policy):
         problems.append(
-            f"rollout.low_traffic: {policy.low_traffic} needs mirrored requests, which the gateway"
-            " does not make yet; use wait, widen or ask"
+            "rollout.gates.agreement: nothing is compared without copies of requests;"
+            " add rollout.shadow, or leave it out"
         )
     if policy.strategy == "ab" and spec.route.sticky is None:
         problems.append(
@@ -36,16 +47,17 @@ def _of_traffic(spec: Spec, policy: RolloutSpec) -> tuple[str, ...]:
     return tuple(problems)
 
 
+def _mirrors(policy: RolloutSpec) -> bool:
+    return (
+        policy.strategy == "shadow"
+        or policy.shadow is not None
+        or policy.low_traffic == "shadow"
+    )
+
+
 def _of_gates(policy: RolloutSpec) -> tuple[str, ...]:
-    gates = policy.gates
-    asked = {
-        "agreement": gates.agreement is not None,
-        "outputs": gates.outputs is not None,
-        "means": bool(gates.means),
-        "accuracy.required": gates.accuracy is not None and gates.accuracy.required,
-    }
     return tuple(
-        f"rollout.gates.{name}: it is not measured yet; errors and latency are judged"
-        for name, is_asked in asked.items()
-        if is_asked
+        f"rollout.gates.means: {gate.name} is not measured; use one of {', '.join(QUANTITIES)}"
+        for gate in policy.gates.means
+        if gate.name not in QUANTITIES
     )

@@ -13,6 +13,7 @@ from prometheus_ai.domain.route import (
     BackendRoute,
     GatewayStatus,
     Hold,
+    Mirror,
     Receipt,
     RoutedRelease,
     RoutedReplica,
@@ -101,6 +102,7 @@ def _backend(route: BackendRoute) -> dict[str, Any]:
         "backend": route.backend,
         "weights": route.weights,
         "sticky": {"header": sticky.header, "cookie": sticky.cookie} if sticky else None,
+        "mirror": asdict(route.mirror) if route.mirror else None,
         "releases": [
             {
                 "version": release.version,
@@ -129,6 +131,8 @@ def _to_backend(found: Mapping[str, Any]) -> BackendRoute:
         weights=tuple((str(version), int(weight)) for version, weight in found["weights"]),
         releases=tuple(_to_release(release) for release in found["releases"]),
         sticky=Sticky(**found["sticky"]) if found["sticky"] else None,
+        # Tables that an older control plane left on disk have none.
+        mirror=Mirror(**found["mirror"]) if found.get("mirror") else None,
     )
 
 
