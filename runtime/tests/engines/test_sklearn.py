@@ -226,7 +226,10 @@ def _npy(array: Any) -> Any:
 @pytest.fixture
 def old_model(saved: Any, iris: Data) -> Any:
     """A model whose file says that it was trained with scikit-learn 1.2.3."""
-    path = saved(LogisticRegression(max_iter=1000).fit(*iris))
+    return _made_old(saved(LogisticRegression(max_iter=1000).fit(*iris)))
+
+
+def _made_old(path: Any) -> Any:
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     version = sklearn.__version__.encode()
@@ -243,6 +246,16 @@ def test_another_version_of_scikit_learn_is_a_warning_that_names_both(
     (warning,) = loaded(old_model).warnings
     assert "trained with scikit-learn 1.2.3" in warning
     assert sklearn.__version__ in warning
+
+
+def test_a_model_that_lacks_what_this_version_looks_for_is_told_by_its_versions(
+    saved: Any, loaded: Loader, iris: Data
+) -> None:
+    estimator = LogisticRegression(max_iter=1000).fit(*iris)
+    del estimator.coef_
+    with pytest.raises(EngineError, match=r"trained with scikit-learn 1\.2\.3") as caught:
+        loaded(_made_old(saved(estimator)))
+    assert sklearn.__version__ in str(caught.value)
 
 
 def test_another_version_of_scikit_learn_can_be_refused(old_model: Any, loaded: Loader) -> None:

@@ -19,6 +19,9 @@ from urllib.parse import urlencode, urlsplit
 from prometheus_ai.client.faults import fault
 from prometheus_ai.domain.errors import InvalidInput, Unavailable
 
+_BUSY = (
+    "it is there, and busy or stuck: `pai doctor` looks at it, `pai down` and `pai up` restart it"
+)
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 60.0
 IDLE_S_MAX = 4.0
@@ -194,7 +197,7 @@ class Wire:
         except TimeoutError as error:
             self.close()
             raise Unavailable(
-                f"{self.url} did not answer within {timeout_s:g} s", hint=self.hint
+                f"{self.url} did not answer within {timeout_s:g} s", hint=_BUSY
             ) from error
         except ConnectionRefusedError as error:
             self.close()

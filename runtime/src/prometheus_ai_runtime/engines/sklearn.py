@@ -99,6 +99,8 @@ def load(request: LoadRequest) -> SklearnModel:
         outputs=_outputs(estimator, inputs, rows, request),
         columns=columns if len(inputs) == 1 else (),
     )
+    if read.warnings:
+        _check_answers(rows, signature, estimator, request, read.warnings[0])
     # For the whole process and for good: other models may rely on it when this one is unloaded.
     require("threadpoolctl", extra="sklearn").threadpool_limits(request.threads)
     return SklearnModel(
@@ -107,6 +109,26 @@ def load(request: LoadRequest) -> SklearnModel:
         rows=rows,
         notes=read.warnings,
     )
+
+
+def _check_answers(
+    rows: Callable[[Tensors], Rows],
+    signature: Signature,
+    estimator: Any,
+    request: LoadRequest,
+    mismatch: str,
+) -> None:
+    """Blame the versions when an estimator of another one lacks what this one looks for.
+
+    scikit-learn says "not fitted" then, which is not what is wrong.
+    """
+    try:
+        with np.errstate(all="ignore"):
+            _answer(estimator, signature.outputs[-1].name, rows(_sample(signature.inputs, 0)))
+    except AttributeError as error:
+        raise EngineError(f"{request.path}: {mismatch} (it fails here: {error})") from error
+    except Exception:  # noqa: BLE001 - a model may refuse a made-up row in any way
+        return
 
 
 def _run_alone(estimator: Any) -> None:
@@ -249,17 +271,23 @@ def _probe(
     number: float,
 ) -> NDArray[Any] | None:
     """Learn what answers look like from one made-up row, or nothing if the model refuses it."""
-    sample = {}
-    for tensor in inputs:
-        dtype = NUMPY_TYPES[tensor.datatype]
-        fill = number if dtype.kind == "f" else b"" if dtype.kind == "O" else 0
-        sample[tensor.name] = np.full([1 if n == -1 else n for n in tensor.shape], fill, dtype)
+    sample = _sample(inputs, number)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:
             return _answer(estimator, "output", rows(sample))
         except Exception:  # noqa: BLE001 - a model may refuse a made-up row in any way
             return None
+
+
+def _sample(inputs: tuple[TensorSpec, ...], number: float) -> dict[str, NDArray[Any]]:
+    """Make up one row."""
+    sample = {}
+    for tensor in inputs:
+        dtype = NUMPY_TYPES[tensor.datatype]
+        fill = number if dtype.kind == "f" else b"" if dtype.kind == "O" else 0
+        sample[tensor.name] = np.full([1 if n == -1 else n for n in tensor.shape], fill, dtype)
+    return sample
 
 
 def _answer(estimator: Any, name: str, rows: Rows) -> NDArray[Any]:

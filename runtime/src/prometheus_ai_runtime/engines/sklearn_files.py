@@ -59,10 +59,18 @@ def read_estimator(request: LoadRequest) -> ReadModel:
         raise EngineError(f"option version_mismatch is {policy!r}; use warn or refuse")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        if zipfile.is_zipfile(request.path):
-            estimator = _read_skops(request)
-        else:
-            estimator = _read_pickle(request)
+        try:
+            if zipfile.is_zipfile(request.path):
+                estimator = _read_skops(request)
+            else:
+                estimator = _read_pickle(request)
+        except EngineError:
+            raise
+        except (AttributeError, ImportError, KeyError, TypeError, ValueError) as error:
+            # What another version renamed or moved ends in one of these; the warning knows better why.
+            for message in _version_messages(caught):
+                raise EngineError(f"{request.path}: {message} (reading ends: {error})") from error
+            raise
     messages = _version_messages(caught)
     if messages and policy == "refuse":
         raise EngineError(f"{request.path}: {messages[0]}")

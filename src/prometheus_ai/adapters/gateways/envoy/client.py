@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import select
 import socket
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +23,10 @@ from prometheus_ai.domain.window import CounterSnapshot
 
 PUBLISH_S = 60.0
 READ_S = 10.0
+STATUS_S = 3.0
+QUIET_S = 2.0
+"""After so long without an answer the process is asked whether it works at all."""
+KNOCK_S = 1.0
 
 
 class GatewayClient:
@@ -31,15 +36,18 @@ class GatewayClient:
         self._socket = socket_path
         self._url = url
         self._waiting: UnixConnection | None = None
+        self._is_stuck = False
 
     def publish(self, table: RouteTable) -> Receipt:
-        """Put a table in force; see ``RouteTablePort``."""
+        """Put a table in force; see ``RouteTablePort``. A process that is stuck is told from one at work."""
+        if self._is_stuck:
+            self._knock()
         return decode_receipt(self._exchange("PUT", "/table", encode_table(table), PUBLISH_S))
 
     def status(self) -> GatewayStatus:
         """Say what the gateway serves; not serving when it cannot be reached."""
         try:
-            return decode_status(self._exchange("GET", "/status", None, READ_S))
+            return decode_status(self._exchange("GET", "/status", None, STATUS_S))
         except Unavailable as error:
             return GatewayStatus(
                 is_serving=False, generation=0, url=self._url, detail=error.message
@@ -74,7 +82,13 @@ class GatewayClient:
 
     def _exchange(self, method: str, target: str, body: bytes | None, timeout_s: float) -> bytes:
         try:
-            status, answer = exchange(self._socket, method, target, body, timeout_s=timeout_s)
+            connection = UnixConnection(self._socket, timeout_s)
+            with contextlib.closing(connection):
+                connection.request(method, target, body)
+                if timeout_s > QUIET_S and not _has_answer(connection, QUIET_S):
+                    self._knock()
+                response = connection.getresponse()
+                status, answer = response.status, response.read()
         except (OSError, http.client.HTTPException) as error:
             raise Unavailable(
                 f"the gateway cannot be reached on {self._socket}: {error}",
@@ -85,3 +99,23 @@ class GatewayClient:
         found = json.loads(answer)
         kind = InvalidInput if status == HTTPStatus.UNPROCESSABLE_ENTITY else Unavailable
         raise kind(found["error"], hint=found.get("hint", ""))
+
+    def _knock(self) -> None:
+        """See whether the process answers anything.
+
+        Raises:
+            Unavailable: it exists, and does not.
+        """
+        try:
+            exchange(self._socket, "GET", "/status", timeout_s=KNOCK_S)
+        except TimeoutError as error:
+            self._is_stuck = True
+            raise Unavailable(
+                "the gateway process is there and does not answer: it is stopped or stuck",
+                hint="Envoy serves its last routes meanwhile; `pai down` and `pai up` restart it",
+            ) from error
+        self._is_stuck = False
+
+
+def _has_answer(connection: UnixConnection, within_s: float) -> bool:
+    return bool(select.select([connection.sock], [], [], within_s)[0])
