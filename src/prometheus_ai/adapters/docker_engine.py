@@ -133,6 +133,21 @@ class DockerEngine:
             stream = answer.extensions["network_stream"]
             yield lambda data: stream.write(data, timeout=ANSWER_TIMEOUT_S)
 
+    def load_image(self, chunks: Iterator[bytes], *, timeout_s: float) -> None:
+        """Give the engine an archive of images."""
+        with self._said("loading an image"):
+            answer = self._http.post(
+                f"{API}/images/load",
+                params={"quiet": 1},
+                content=chunks,
+                headers={"content-type": "application/x-tar"},
+                timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
+            )
+            _check(answer, answer.content)
+            # The engine answers 200 before it has read everything; a failure is in what it says then.
+            if b'"errorDetail"' in answer.content:
+                raise InvalidInput(f"the Docker Engine took no image: {answer.text.strip()[:300]}")
+
     def import_empty(self, reference: str) -> None:
         """Make an image with nothing in it."""
         buffer = io.BytesIO()

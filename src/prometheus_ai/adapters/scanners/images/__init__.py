@@ -5,6 +5,7 @@ It never judges, never follows a link out of the image, and names what it could 
 """
 
 from prometheus_ai.adapters.scanners.images.cyclonedx import write_cyclonedx
+from prometheus_ai.adapters.scanners.images.files import LayeredImageFiles
 from prometheus_ai.adapters.scanners.images.scanner import LayeredImageScanner
 
-__all__ = ["LayeredImageScanner", "write_cyclonedx"]
+__all__ = ["LayeredImageFiles", "LayeredImageScanner", "write_cyclonedx"]
