@@ -40,7 +40,7 @@ def test_answers_are_fetched_with_labels_and_shadows_told_apart(double: Any) -> 
     first = double.ask("/v2/recent", headers=CONTROL).json
     assert first["answers"] == []
     ask(double, 2, "a")
-    ask(double, 3, "b", host="127.0.0.1-shadow")
+    ask(double, 3, "b", **{"x-pai-shadow": "1"})
     assert double.ask("/v2/models/double/infer", tensor(9)).status == 200  # it has no id to find
     assert double.ask("/double/predict", {"x": 5}, {"x-request-id": "c"}).json == {"label": 10}
     fetched = double.ask(f"/v2/recent?after={first['position']}&full=1", headers=CONTROL).json

@@ -34,8 +34,8 @@ _ORDINARY_HEAD = (
 )
 _ORDINARY = b"%b-%x\r\nx-pai-queue-us: %d\r\ncontent-length: %d\r\n\r\n%b"
 JSON_LINE = b"content-type: application/json\r\n"
-_SHADOW = b"-shadow"
-"""The gateway adds it to the host of copied requests."""
+_SHADOW = b"x-pai-shadow"
+"""The gateway marks copies of requests with it."""
 _BATCH_HEAD = (
     b"HTTP/1.1 200 OK\r\nx-pai-release: %b\r\nx-pai-compute-us: %d\r\nx-pai-batch-rows: %d\r\n"
 )
@@ -334,6 +334,6 @@ def send(
         model.recent.add(
             head.request_id,
             model.config.label,
-            is_shadow=_SHADOW in head.headers.get(b"host", b""),
+            is_shadow=_SHADOW in head.headers,
             body=body if kind == JSON_LINE else None,
         )
