@@ -1,21 +1,26 @@
 """A whole control plane on a fake clock, a fake target and a fake gateway."""
 
 import random
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from prometheus_ai.control.answers.listen import Listener
 from prometheus_ai.control.begin import begin
 from prometheus_ai.control.control_plane import ControlPlane
 from prometheus_ai.control.deploy import Deployed
 from prometheus_ai.control.loop.passes import reconcile_once
-from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.plane import Hearing, Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.control.rollouts.tick import Judge
+from prometheus_ai.domain.answers import Answer, ReplicaReading
+from prometheus_ai.domain.route import BackendRoute
 from prometheus_ai.domain.spec import ModelSpec, Spec
 from prometheus_ai.ports.driver import Capabilities
+from prometheus_ai.testing.fake_answers import FakeAnswerLog, FakeReplicas
 from prometheus_ai.testing.fake_artefact_store import FakeArtefactStore
 from prometheus_ai.testing.fake_clock import FakeClock
 from prometheus_ai.testing.fake_driver import FakeDriver, FakeTarget
@@ -48,6 +53,8 @@ class Line:
         self.store = MemoryStore()
         self.gateway = FakeGateway(self.clock)
         self.artefacts = FakeArtefactStore(root)
+        self.answers = FakeAnswerLog()
+        self.replicas = FakeReplicas()
         self.restart()
 
     def restart(self) -> None:
@@ -57,6 +64,7 @@ class Line:
             store=self.store, artefacts=self.artefacts, drivers={"local": self.driver},
             routes=self.gateway, metrics=self.gateway, activator=self.gateway, resolver=FakeEnvironmentResolver(),
             inspector=FakeInspector(), clock=self.clock, workers=Inline(max_workers=1),
+            hearing=Hearing(log=self.answers, replicas=self.replicas),
         )  # fmt: skip
         self.control = ControlPlane(self.plane)
 
@@ -116,6 +124,14 @@ class Judged(Line):
         self.errors: dict[str, float] = {}
         """Share of failed requests by version."""
         self.latency_s: dict[str, float] = {}
+        self.label: dict[str, Callable[[random.Random], Any]] = {}
+        """What a version answers, by chance; ``7`` unless said."""
+        self.asked: list[str] = []
+        """Request ids that users sent, newest last."""
+        self.done: dict[str, tuple[int, int]] = {}
+        """Requests and errors of each replica."""
+        self.bad_replica = ""
+        """One that fails every request."""
         self._chance = random.Random(5)
 
     def restart(self) -> None:
@@ -123,6 +139,7 @@ class Judged(Line):
         super().restart()
         begin(self.plane)
         self.judge = Judge(plane=self.plane)
+        self.listener = Listener(plane=self.plane)
 
     def flow(self, seconds: float, per_s: int = 40, step_s: float = 0.5) -> None:
         """Let time pass under traffic, with a pass and a judgement at each step."""
@@ -132,20 +149,48 @@ class Judged(Line):
             self.clock.advance(step_s)
             passed += step_s
             reconcile_once(self.plane)
+            self.listener.tick()
             self.judge.tick()
 
     def _serve(self, requests: int) -> None:
         weights = dict(self.gateway.weights("digits"))
         for version in self._chance.choices(list(weights), list(weights.values()), k=requests):
-            failed = self._chance.random() < self.errors.get(version, 0.0)
-            spread = self._chance.lognormvariate(0, 0.3)
-            self.gateway.count(
-                "digits",
-                version,
-                requests=1,
-                errors=int(failed),
-                latency_s=self.latency_s.get(version, 0.01) * spread,
-            )
+            request_id = f"r{len(self.asked)}"
+            self.asked.append(request_id)
+            self._answer(version, request_id, is_shadow=False)
+            mirror = self._route().mirror
+            if mirror is not None and self._chance.random() * 10_000 < mirror.points:
+                self._answer(mirror.version, request_id, is_shadow=True)
+
+    def _route(self) -> BackendRoute:
+        return next(route for route in self.gateway.table.backends if route.backend == "digits")
+
+    def _answer(self, version: str, request_id: str, *, is_shadow: bool) -> None:
+        routed = [r for r in self._route().releases if r.version == version]
+        replica = self._chance.choice(routed[0].replicas) if routed[0].replicas else None
+        failed = self._chance.random() < self.errors.get(version, 0.0)
+        failed = failed or (replica is not None and replica.id == self.bad_replica)
+        spread = self._chance.lognormvariate(0, 0.3)
+        latency_s = self.latency_s.get(version, 0.01) * spread
+        self.gateway.count(
+            "digits", version, requests=1, errors=int(failed), latency_s=latency_s
+        )
+        if replica is None:
+            return
+        requests, errors = self.done.get(replica.id, (0, 0))
+        self.done[replica.id] = (requests + 1, errors + failed)
+        label = self.label.get(version, lambda _: 7)(self._chance)
+        answer = Answer(
+            request_id=request_id, version=version, is_shadow=is_shadow,
+            labels=(label,), outputs=[{"name": "label", "data": [label]}],
+        )  # fmt: skip
+        self.replicas.put(
+            replica.endpoint,
+            ReplicaReading(
+                epoch=replica.id, position=len(self.asked), requests=requests + 1,
+                errors=errors + failed, answers=() if failed else (answer,),
+            ),
+        )  # fmt: skip
 
 
 @pytest.fixture
