@@ -49,8 +49,7 @@ _VERDICTS = {
     help="The Docker Engine that has the image.",
 )  # fmt: skip
 @as_json
-@click.pass_context
-def analyze(ctx: click.Context, image: str, html: Path | None, as_json: bool, **asked: Any) -> int:
+def analyze(image: str, html: Path | None, as_json: bool, **asked: Any) -> int:
     """Say what any image is made of, what of it could go, and what is wrong with it.
 
     A file is read as a saved image, a name first as a backend and then as an image of the engine.
@@ -65,7 +64,7 @@ def analyze(ctx: click.Context, image: str, html: Path | None, as_json: bool, **
     wish = Wish(
         name=image,
         archive=path if path.exists() else None,
-        reference="" if path.exists() else _image_of(ctx, image),
+        reference="" if path.exists() else _image_of(image),
         engine=asked["engine"],
         proves=asked["prove"],
         risk=Risk(asked["risk"]),
@@ -84,11 +83,11 @@ def analyze(ctx: click.Context, image: str, html: Path | None, as_json: bool, **
     return EXIT_BY_ERROR[Refused] if breaks else 0
 
 
-def _image_of(ctx: click.Context, name: str) -> str:
+def _image_of(name: str) -> str:
     """Return the image that was last built for a backend, or the name itself."""
     if not _BACKEND.match(name):
         return name
-    connection = ctx.find_object(Connection) or Connection()
+    connection = click.get_current_context().find_object(Connection) or Connection()
     # Images are also looked into where no platform runs.
     with suppress(PlatformError), Client(url=connection.url, home=connection.home) as client:
         built = client.image_history(name)
