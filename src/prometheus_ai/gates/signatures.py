@@ -46,6 +46,6 @@ def _judge(
         return passed(name, f"signed by {', '.join(sorted(signed))}", facts)
     wanted = ", ".join(rule.keys) or "a key of the policy"
     message = f"{len(signed)} of {rule.count} signatures by {wanted} over {subject}"
-    return against(
-        name, rule.mode, message, facts, "sign it with `pai sign`, or correct the policy's keys"
-    )
+    command = "pai model sign NAME" if name == MODEL_RULE else "pai model sign NAME --image"
+    hint = f"sign it with `{command}`, or correct the policy's keys"
+    return against(name, rule.mode, message, facts, hint)
