@@ -213,3 +213,13 @@ def test_every_decision_can_be_made_again(scaled: Line) -> None:
 def test_fields_that_would_be_ignored_are_refused(line: Line) -> None:
     with pytest.raises(Unsupported, match=r"scaling\.metrics"):
         line.deploy(scaling={"metrics": [{"name": "depth", "per_replica": 5}]})
+
+
+def test_cold_starts_are_shown_item_by_item(sleepy: Line) -> None:
+    scaler = Autoscaler(plane=sleepy.plane)
+    idle(sleepy, scaler, 60)
+    starts = sleepy.control.releases("digits")[0].starts
+    assert starts is not None
+    assert starts.count == 1
+    assert "a start takes" in sleepy.control.why("digits").wanted[1]
+    assert "asleep" in sleepy.control.why("digits").wanted[1]

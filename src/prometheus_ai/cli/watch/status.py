@@ -65,6 +65,9 @@ def _write_all(found: Record) -> None:
         for one in found.backends
     ]
     output.write_table(("backend", "state", "traffic", "replicas", *_LATENCY), rows)
+    for one in found.backends:
+        for flag in one.flags:
+            output.write(f"{output.paint('flagged', 'yellow')}  {one.name} {flag}")
 
 
 def _rollout_fields(found: Record) -> dict[str, str]:
@@ -111,7 +114,11 @@ def _write_backend(found: Record) -> None:
     ]
     columns = ("release", "phase", "traffic", "replicas", "engine", "failed 24h", *_LATENCY)
     output.write_table(columns, rows)
+    for flag in summary.flags:
+        output.write(f"{output.paint('flagged', 'yellow')}  {flag}")
     for one in found.releases:
+        if one.starts:
+            output.write(f"{one.version} {_starts(one.starts)}")
         if one.failure:
             output.write(f"{one.version} failed: {one.failure}")
     if found.replicas:
@@ -119,6 +126,14 @@ def _write_backend(found: Record) -> None:
         _write_replicas(found)
     for line in found.progress[-5:]:
         output.write(output.paint(line, "dim"))
+
+
+def _starts(starts: Record) -> str:
+    items = (
+        f"schedule {starts.schedule_s:.2f}, environment {starts.environment_s:.2f},"
+        f" load {starts.load_s:.2f}, warm-up {starts.warm_up_s:.2f} s"
+    )
+    return f"starts in {starts.typical_s:.2f} s (90 % within {starts.expected_s:.2f} s): {items}"
 
 
 def _write_replicas(found: Record) -> None:

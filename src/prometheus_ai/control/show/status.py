@@ -8,16 +8,17 @@ from datetime import datetime, timedelta
 from prometheus_ai import __version__
 from prometheus_ai.control.loop.look import sight
 from prometheus_ai.control.plane import Plane, Sight
-from prometheus_ai.control.rollout_memory import active
+from prometheus_ai.control.show.rollouts import rollout_view
+from prometheus_ai.control.show.starts import starts_view
 from prometheus_ai.control.show.views import (
     BackendDetail,
     BackendSummary,
     PlatformStatus,
     ReleaseView,
     ReplicaView,
-    RolloutView,
     TrafficView,
 )
+from prometheus_ai.domain.cold_start import ColdStart
 from prometheus_ai.domain.errors import NotFound
 from prometheus_ai.domain.release import Backend, Release, ReleasePhase, ReleaseState
 from prometheus_ai.domain.replica import ReplicaGoal, ReplicaPhase, ReplicaRecord
@@ -47,8 +48,11 @@ class _Facts:
     restarts: Counter[_Key]
     seen: Sight
     gateway_url: str
+    starts: Mapping[_Key, tuple[ColdStart, ...]]
     routes: Mapping[str, BackendRoute]
     """As last given to the gateway."""
+    flags: dict[_Key, str]
+    """What the gate has against releases that run."""
 
 
 def status(plane: Plane) -> PlatformStatus:
@@ -94,7 +98,7 @@ def backend_detail(plane: Plane, name: str) -> BackendDetail:
         summary=_summary(backend, facts),
         releases=tuple(_release(backend, release, facts) for release in living),
         replicas=tuple(_replica(record, facts) for record in facts.records.get(name, [])),
-        rollout=_rollout(plane, name),
+        rollout=rollout_view(plane, name),
         progress=plane.work.lines(name, newest)[-20:] if shows_work else (),
     )
 
@@ -102,26 +106,6 @@ def backend_detail(plane: Plane, name: str) -> BackendDetail:
 def _shows_work(state: ReleaseState, now: datetime) -> bool:
     """Whether the work that led here is still news."""
     return state.phase in _UNDER_WAY or now - state.phase_since < NEWS_SPAN
-
-
-def _rollout(plane: Plane, name: str) -> RolloutView | None:
-    held = active(plane, name)
-    if held is None:
-        return None
-    state, verdict = held.state, held.verdict
-    return RolloutView(
-        candidate=state.candidate,
-        stable=state.stable,
-        strategy=state.strategy,
-        phase=state.phase.value,
-        steps=tuple(step.percent for step in state.plan.steps),
-        step=state.step,
-        weight=state.weight,
-        is_paused=state.paused_since is not None,
-        verdict=verdict.outcome.value if verdict is not None else "",
-        reason=verdict.reason if verdict is not None else state.reason,
-        decide_in_s=verdict.decide_in_s if verdict is not None else None,
-    )
 
 
 def releases(plane: Plane, name: str) -> tuple[ReleaseView, ...]:
@@ -175,9 +159,19 @@ def _facts(plane: Plane, reading: Reading, only: str | None) -> _Facts:
         windows={(window.backend, window.version): window for window in merged},
         restarts=Counter(failed),
         seen=sight(plane),
+        flags=flags_of(plane),
         gateway_url=plane.gateway_url,
+        starts=plane.starts,
         routes=plane.routing.routes,
     )
+
+
+def flags_of(plane: Plane) -> dict[_Key, str]:
+    """Return what the gate has against releases that run."""
+    if plane.gate is None:
+        return {}
+    with plane.gate.lock:
+        return dict(plane.gate.flags)
 
 
 def _summary(backend: Backend, facts: _Facts) -> BackendSummary:
@@ -199,6 +193,11 @@ def _summary(backend: Backend, facts: _Facts) -> BackendSummary:
         replicas_wanted=wanted,
         traffic=_traffic(facts.by_backend.get(backend.name, [])),
         url=f"{facts.gateway_url}/v2/models/{backend.name}/infer",
+        flags=tuple(
+            f"{version}: {said}"
+            for (name, version), said in sorted(facts.flags.items())
+            if name == backend.name
+        ),
     )
 
 
@@ -247,6 +246,7 @@ def _release(backend: Backend, release: Release, facts: _Facts) -> ReleaseView:
         replicas_wanted=0 if state.phase in _AT_REST else state.replicas_wanted,
         failure=state.failure,
         restarts_24h=facts.restarts[key],
+        starts=starts_view(facts.starts.get(key, ())),
         traffic=_traffic([window] if window is not None else []),
         labels=release.spec.labels,
     )

@@ -37,6 +37,22 @@ class ReplicaView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class StartsView:
+    """What the remembered cold starts of a release came to; every item is the middle of its values."""
+
+    count: int
+    typical_s: float
+    expected_s: float
+    """At most this long, nine times out of ten; what a refused caller is told to wait."""
+    schedule_s: float
+    """Until its process or container ran: the model is verified and the gate asked."""
+    environment_s: float
+    """Process or container, interpreter and libraries."""
+    load_s: float
+    warm_up_s: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseView:
     """One release: what it is, where it stands, what it does."""
 
@@ -58,8 +74,29 @@ class ReleaseView:
     failure: str = ""
     restarts_24h: int = 0
     """Replicas that failed in the last day."""
+    starts: StartsView | None = None
+    """Its cold starts, where a policy scales it and one was seen."""
     traffic: TrafficView = TrafficView()
     labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GateView:
+    """One gate of a verdict: how far the evidence is, both ways."""
+
+    gate: str
+    outcome: str
+    harm: float
+    """Share of the evidence that a FAIL needs, 0 to 1."""
+    safety: float
+    """Share of the evidence that a PASS needs, 0 to 1."""
+    candidate: float
+    """The candidate's rate or mean; the baseline's follows."""
+    baseline: float
+    decide_in_s: float | None = None
+    """Expected time until it decides at the present traffic."""
+    detail: str = ""
+    is_gating: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +119,13 @@ class RolloutView:
     """Why it stands where it stands: the numbers behind the verdict."""
     decide_in_s: float | None
     """Expected time until the verdict at the present traffic; None when it will not come."""
+    gates: tuple[GateView, ...] = ()
+    flip_ms: float | None = None
+    """How long the last rehearsed rollback took to come into force; None before the first."""
+    rollback_s: float = 0.0
+    """Until the old release could take everything back; 0 is at once."""
+    is_in_place: bool = False
+    """Whether replicas are exchanged, because there is no room beside them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +143,8 @@ class BackendSummary:
     replicas_wanted: int
     traffic: TrafficView = TrafficView()
     url: str = ""
+    flags: tuple[str, ...] = ()
+    """What the gate has against releases that run, each with its version."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,9 +5,11 @@ from datetime import datetime, timedelta
 from prometheus_ai.control.loop.look import sight, views
 from prometheus_ai.control.loop.publish import in_words
 from prometheus_ai.control.plane import Plane
-from prometheus_ai.control.rollout_memory import Held, active
+from prometheus_ai.control.rollout_memory import active
 from prometheus_ai.control.show.events import recent_events
-from prometheus_ai.control.show.status import age, existing
+from prometheus_ai.control.show.rollouts import under_way
+from prometheus_ai.control.show.starts import starts_line
+from prometheus_ai.control.show.status import age, existing, flags_of
 from prometheus_ai.control.show.views import Difference, Why
 from prometheus_ai.domain.release import Release, ReleasePhase, ReleaseState
 from prometheus_ai.domain.replica import ReplicaGoal, ReplicaPhase, ReplicaRecord
@@ -36,16 +38,17 @@ def why(plane: Plane, name: str) -> Why:
         *_route_differences(plane, view, states),
         *(d for release in view.releases for d in _replica_differences(view, release, now)),
         *_release_differences(states, history, now),
+        *_gate_differences(plane, name),
         *_gateway_differences(plane),
     ]
     rollout = active(plane, name)
-    under_way = _under_way(rollout) if rollout is not None else ()
+    lines = under_way(rollout) if rollout is not None else ()
     return Why(
         backend=name,
         wanted=(
             f"traffic: {in_words(backend.wanted)}",
             *(
-                f"{release.version}: {release.state.replicas_wanted} replicas"
+                _wanted(plane, name, release)
                 for release in view.releases
                 if release.state.phase in {ReleasePhase.STARTING, ReleasePhase.READY}
             ),
@@ -55,7 +58,7 @@ def why(plane: Plane, name: str) -> Why:
             *(_running(view, release) for release in view.releases if release.records),
         ),
         differences=tuple(differences),
-        next=(*_next(view, now), *under_way) or _nothing(differences),
+        next=(*_next(view, now), *lines) or _nothing(differences),
         recent=tuple(
             f"{event.at} {event.kind} {event.version or ''} {event.reason}"
             for event in recent_events(plane, name, RECENT_EVENTS)
@@ -63,17 +66,11 @@ def why(plane: Plane, name: str) -> Why:
     )
 
 
-def _under_way(held: Held) -> tuple[str, ...]:
-    state, verdict = held.state, held.verdict
-    lines = [
-        f"rollout of {state.candidate}: {state.phase.value} at {state.weight:g} %; {state.reason}"
-    ]
-    if verdict is not None:
-        when = (
-            "" if verdict.decide_in_s is None else f"; decided in about {verdict.decide_in_s:.0f} s"
-        )
-        lines.append(f"verdict {verdict.outcome.value}: {verdict.reason}{when}")
-    return tuple(lines)
+def _wanted(plane: Plane, name: str, release: ReleaseView) -> str:
+    count = release.state.replicas_wanted
+    line = starts_line(plane.starts.get((name, release.version), ()))
+    sleeps = ", asleep: requests are held and wake it" if count == 0 else ""
+    return f"{release.version}: {count} replicas{sleeps}" + (f"; {line}" if line else "")
 
 
 def _nothing(differences: list[Difference]) -> tuple[str, ...]:
@@ -203,6 +200,20 @@ def _release_differences(
             )
         ]
     return []
+
+
+def _gate_differences(plane: Plane, name: str) -> list[Difference]:
+    return [
+        Difference(
+            what=f"gate about {version}",
+            wanted="nothing speaks against what runs",
+            actual="flagged",
+            why=said,
+            next="it runs on; `pai gate explain` shows the evidence, and a new start is decided anew",
+        )
+        for (backend, version), said in sorted(flags_of(plane).items())
+        if backend == name
+    ]
 
 
 def _gateway_differences(plane: Plane) -> list[Difference]:
