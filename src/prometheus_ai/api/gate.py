@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from prometheus_ai.api.access import Admin, Control, Deployer, Viewer
 from prometheus_ai.api.backends import asker
+from prometheus_ai.control.gates.attest import Unsigned
+from prometheus_ai.control.gates.changes import ChangesView
+from prometheus_ai.control.gates.compliance import Compliance
 from prometheus_ai.control.gates.explain import GateView
 from prometheus_ai.domain.gate import AdvisoryData, SignatureCheck
 
@@ -33,7 +36,7 @@ class SignatureBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     digest: str = Field(pattern=DIGEST, description="What it is over.")
-    bundle: str = Field(max_length=2**20, description="A Sigstore bundle (v0.3) as JSON text.")
+    bundle: str = Field(max_length=3 * 2**20, description="A Sigstore bundle (v0.3) as JSON text.")
 
 
 @router.get("/backends/{name}/gate", operation_id="explain_gate")
@@ -45,6 +48,39 @@ def explain(
 ) -> GateView:
     """Explain the latest decision: each rule, what it saw, what it says."""
     return control.explain_gate(name, version)
+
+
+@router.get("/backends/{name}/statements", operation_id="statements")
+def statements(
+    name: Annotated[str, Path(max_length=48, description="The backend's name.")],
+    control: Control,
+    _token: Viewer,
+    version: Annotated[str | None, Query(max_length=32, description="One version.")] = None,
+) -> tuple[Unsigned, ...]:
+    """Return what can be said about a release, as in-toto predicates that wait for a signature."""
+    return control.statements(name, version)
+
+
+@router.get("/backends/{name}/gate/changes", operation_id="gate_changes")
+def gate_changes(
+    name: Annotated[str, Path(max_length=48, description="The backend's name.")],
+    control: Control,
+    _token: Viewer,
+    since: Annotated[str | None, Query(max_length=32, description="The earlier version.")] = None,
+    version: Annotated[str | None, Query(max_length=32, description="The later version.")] = None,
+) -> ChangesView:
+    """Say which weaknesses and packages came and went between two releases, by today's data."""
+    return control.gate_changes(name, since, version)
+
+
+@router.get("/backends/{name}/compliance", operation_id="compliance")
+def compliance(
+    name: Annotated[str, Path(max_length=48, description="The backend's name.")],
+    control: Control,
+    _token: Viewer,
+) -> Compliance:
+    """Describe what runs, who approved it and which controls that meets, each with its proof."""
+    return control.compliance(name)
 
 
 @router.get("/advisories", operation_id="advisories")
@@ -67,5 +103,5 @@ def update_advisories(body: UpdateBody, control: Control, token: Admin) -> Advis
 
 @router.post("/signatures", operation_id="add_signature")
 def add_signature(body: SignatureBody, control: Control, token: Deployer) -> SignatureCheck:
-    """Keep a signature over a model's digest; it counts while a key of the policy verifies it."""
+    """Keep a signed statement about a model, image or release; it counts while a key of the policy verifies it."""
     return control.add_signature(body.digest, body.bundle.encode(), asker(token, ""))

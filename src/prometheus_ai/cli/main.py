@@ -41,6 +41,22 @@ _GATE: Sections = {
             "prometheus_ai.cli.supply.gate_policy:policy",
             "Print the policy in force, or check a file.",
         ),
+        "diff": (
+            "prometheus_ai.cli.proof.gate_diff:diff",
+            "Show what came and went between two releases.",
+        ),
+        "attest": (
+            "prometheus_ai.cli.proof.gate_attest:attest",
+            "Sign provenance, packages, findings and decision.",
+        ),
+    }
+}
+_REPORT: Sections = {
+    "Commands": {
+        "compliance": (
+            "prometheus_ai.cli.proof.report_compliance:compliance",
+            "Show what runs, who approved it and which controls that meets.",
+        ),
     }
 }
 _ADVISORIES: Sections = {
@@ -195,6 +211,7 @@ _PAI: Sections = {
         ),
         "model": ("prometheus_ai.cli.main:model", "Scan and sign model files."),
         "key": ("prometheus_ai.cli.main:key", "Make keys to sign with."),
+        "report": ("prometheus_ai.cli.main:report", "Report on what runs, for auditors."),
     },
     "Governance": {
         "audit": ("prometheus_ai.cli.main:audit", "Verify or export the tamper-evident log."),
@@ -253,3 +270,4 @@ advisories = LazyGroup(
 )
 model = LazyGroup("model", sections=_MODEL, help="Scan and sign model files.")
 key = LazyGroup("key", sections=_KEY, help="Make keys to sign with.")
+report = LazyGroup("report", sections=_REPORT, help="Report on what runs, for auditors.")

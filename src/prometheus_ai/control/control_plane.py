@@ -184,6 +184,20 @@ class ControlPlane:
         """Keep a signature over a model."""
         return signatures.add(self.plane, digest, bundle, asker)
 
+    def statements(self, name: str, version: str | None) -> tuple[attest.Unsigned, ...]:
+        """Return what can be said about a release, for its owner to sign."""
+        return attest.statements(self.plane, name, version)
+
+    def gate_changes(
+        self, name: str, since: str | None, version: str | None
+    ) -> changes.ChangesView:
+        """Say what came and what went between two releases."""
+        return changes.changes(self.plane, name, since, version)
+
+    def compliance(self, name: str) -> compliance.Compliance:
+        """Describe what runs, who approved it and which controls that meets, each with its proof."""
+        return compliance.compliance(self.plane, name)
+
     def create_token(self, name: str, role: str, asker: Asker) -> access.NewToken:
         """Make an API token; its secret is shown once."""
         return access.create_token(self.plane, name, role, asker)

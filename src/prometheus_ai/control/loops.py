@@ -9,6 +9,7 @@ import structlog
 
 from prometheus_ai.control.answers.listen import Listener
 from prometheus_ai.control.autoscale.tick import Autoscaler
+from prometheus_ai.control.gates.review import Reviewer
 from prometheus_ai.control.loop.measure import Meter
 from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.plane import Plane
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 JUDGE_S = 0.5
 """Pause between two looks at rollouts under way: a tripwire acts within two seconds."""
 LISTEN_S = 1.0
+REVIEW_S = 5.0
+"""Pause between two looks at whether policy, advisories or time speak against what runs."""
 FAILURE_PAUSE_S = 1.0
 FAILURE_PAUSE_S_MAX = 30.0
 
@@ -42,12 +45,14 @@ class Loops:
         meter = Meter(plane=self.plane, kept=self.kept)
         judge = Judge(plane=self.plane)
         autoscaler = Autoscaler(plane=self.plane)
+        reviewer = Reviewer(plane=self.plane)
         listener = Listener(plane=self.plane)
         for name, step, woken in (
             ("reconcile", self._reconcile, self.plane.wake),
             ("measure", _every(self.scrape_s, meter.read_once), threading.Event()),
             ("judge", _every(JUDGE_S, judge.tick), threading.Event()),
             ("scale", _every(self.scrape_s, autoscaler.tick), threading.Event()),
+            ("review", _every(REVIEW_S, reviewer.tick), threading.Event()),
             ("listen", _every(LISTEN_S, listener.tick), threading.Event()),
             ("activate", autoscaler.await_requests, threading.Event()),
         ):

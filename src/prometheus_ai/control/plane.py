@@ -110,6 +110,10 @@ class Gate:
     lock: threading.Lock = field(default_factory=threading.Lock)
     scans: dict[tuple[str, str, frozenset[str]], ModelScan] = field(default_factory=dict)
     """Scans by model digest, scanner and allowed names; made again after a restart."""
+    signatures_added: int = 0
+    """Signatures and attestations that came in this process: what runs is judged again then."""
+    flags: dict[tuple[str, str], str] = field(default_factory=dict)
+    """What speaks against releases that run, by backend and version; judged again after a restart."""
 
 
 @dataclass(kw_only=True)

@@ -4,6 +4,7 @@ A candidate, its evidence, the policy and the time enter; a report with every ru
 It never looks anything up, so an old decision can be made again from what was recorded.
 """
 
+from prometheus_ai.gates.attestations import PREDICATES
 from prometheus_ai.gates.evaluate import evaluate
 from prometheus_ai.gates.policy_text import (
     DEFAULT_POLICY,
@@ -17,6 +18,7 @@ __all__ = [
     "DEFAULT_POLICY",
     "IMAGE_PREDICATE",
     "MODEL_PREDICATE",
+    "PREDICATES",
     "STRICT_POLICY",
     "evaluate",
     "policy_digest",

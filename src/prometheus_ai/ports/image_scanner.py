@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from prometheus_ai.domain.gate import ImageScan
+from prometheus_ai.domain.gate import ImageScan, Sbom
 
 
 class ImageScanner(Protocol):
@@ -15,6 +15,9 @@ class ImageScanner(Protocol):
         Raises:
             InvalidInput: it is none of these, or damaged; what was not read is never taken for clean.
         """
+
+    def write_sbom(self, sbom: Sbom, name: str, made_at: str) -> bytes:
+        """Return a list of packages as CycloneDX 1.6 JSON; ``made_at`` is written as it is."""
 
 
 @runtime_checkable

@@ -86,17 +86,28 @@ def admit(plane: Plane, release: Release) -> None:
     """
     if plane.gate is None:
         return
-    policy = _policy(plane.gate)
-    section = policy.section_of(release.backend, release.spec.target)
-    candidate = _candidate(release)
-    evidence = _gather(plane, plane.gate, release, policy, section)
-    report = evaluate(candidate, evidence, policy, plane.clock.now())
-    _record(plane, plane.gate, candidate, evidence, report)
+    report = judge(plane, plane.gate, release)
     if not report.allowed:
         first = report.refusals[0]
         raise Refused(
             f"the gate refuses {release.id} on {report.target}: {first.message}", hint=first.hint
         )
+
+
+def judge(plane: Plane, gate: Gate, release: Release) -> GateReport:
+    """Return the decision about a release as everything is now, recorded when it is a new one.
+
+    Raises:
+        InvalidSpec: the policy cannot be read.
+        Corrupted, NotFound: its model is not what was deployed.
+    """
+    policy = _policy(gate)
+    section = policy.section_of(release.backend, release.spec.target)
+    candidate = _candidate(release)
+    evidence = _gather(plane, gate, release, policy, section)
+    report = evaluate(candidate, evidence, policy, plane.clock.now())
+    _record(plane, gate, candidate, evidence, report)
+    return report
 
 
 def scan_of(plane: Plane, gate: Gate, model: Artefact, section: Section) -> ModelScan:

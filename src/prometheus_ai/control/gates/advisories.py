@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from prometheus_ai.control.gates.explain import gate_of
+from prometheus_ai.control.gates.records import gate_of
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker

@@ -1,22 +1,14 @@
 """Explaining decisions, and making them again from what was recorded."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from pydantic import TypeAdapter
-
-from prometheus_ai.control.gates.admit import POLICY_FILE, report_setting
+from prometheus_ai.control.gates.admit import POLICY_FILE
+from prometheus_ai.control.gates.records import latest
 from prometheus_ai.control.plane import Gate, Plane
-from prometheus_ai.domain.errors import NotFound, Unsupported
-from prometheus_ai.domain.gate import Candidate, Evidence, GateReport
+from prometheus_ai.domain.gate import GateReport
 from prometheus_ai.domain.gate_policy import Policy
 from prometheus_ai.gates import evaluate, read_policy
-
-_CANDIDATE = TypeAdapter(Candidate)
-_EVIDENCE = TypeAdapter(Evidence)
-_REPORT = TypeAdapter(GateReport)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,32 +52,9 @@ def explain(plane: Plane, backend: str, version: str | None = None) -> GateView:
         NotFound: no decision is recorded.
         Unsupported: this control plane has no gate.
     """
-    gate = gate_of(plane)
-    with plane.store.read() as reading:
-        names = [version] if version else [r.version for r in reversed(reading.releases(backend))]
-        if version is None:
-            names.append("")
-        found = next(
-            (text for name in names if (text := reading.setting(report_setting(backend, name)))),
-            None,
-        )
-    if found is None:
-        raise NotFound(
-            f"no decision about {backend}{f'/{version}' if version else ''} is recorded",
-            hint="the gate decides when a backend is deployed and before every start",
-        )
-    digest = json.loads(found)["document"]
-    return _view(json.loads(b"".join(gate.evidence.read(digest))), digest)
-
-
-def _view(document: dict[str, Any], digest: str) -> GateView:
-    recorded = _REPORT.validate_python(document["report"], strict=False)
-    again = evaluate(
-        _CANDIDATE.validate_python(document["candidate"]),
-        _EVIDENCE.validate_python(document["evidence"]),
-        Policy.model_validate(document["policy"]),
-        recorded.at,
-    )
+    found = latest(plane, backend, version)
+    recorded = found.report
+    again = evaluate(found.candidate, found.evidence, found.policy, recorded.at)
     return GateView(
         backend=recorded.backend,
         version=recorded.version,
@@ -93,10 +62,10 @@ def _view(document: dict[str, Any], digest: str) -> GateView:
         allowed=recorded.allowed,
         section=recorded.section,
         at=recorded.at,
-        model=str(document["candidate"]["model_digest"]),
-        image=str(document["evidence"]["image"]),
+        model=found.candidate.model_digest,
+        image=found.evidence.image,
         policy_digest=recorded.policy_digest,
-        document=digest,
+        document=found.document,
         rules=tuple(
             RuleView(
                 rule=one.rule, outcome=one.outcome.value, message=one.message,
@@ -124,14 +93,3 @@ def policy_of(gate: Gate) -> Policy:
         InvalidSpec: the policy file has problems; then nothing may start.
     """
     return read_policy(gate.policy(), POLICY_FILE)
-
-
-def gate_of(plane: Plane) -> Gate:
-    """Return the gate.
-
-    Raises:
-        Unsupported: this control plane has none.
-    """
-    if plane.gate is None:
-        raise Unsupported("this control plane has no gate")
-    return plane.gate

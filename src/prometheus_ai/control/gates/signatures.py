@@ -3,7 +3,8 @@
 import json
 
 from prometheus_ai.control.gates.admit import signatures_setting
-from prometheus_ai.control.gates.explain import gate_of, policy_of
+from prometheus_ai.control.gates.explain import policy_of
+from prometheus_ai.control.gates.records import gate_of
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
@@ -45,4 +46,6 @@ def add(plane: Plane, digest: str, bundle: bytes, asker: Asker) -> SignatureChec
                     },
                 ),
             )
+    with gate.lock:
+        gate.signatures_added += 1
     return check

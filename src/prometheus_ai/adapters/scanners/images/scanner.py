@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+from prometheus_ai.adapters.scanners.images.cyclonedx import write_cyclonedx
 from prometheus_ai.adapters.scanners.images.layers import (
     Layer,
     SavedImage,
@@ -82,6 +83,10 @@ class LayeredImageScanner:
                 bytes_total=view.bytes_total,
                 user=str((image.config.get("config") or {}).get("User", "")),
             )
+
+    def write_sbom(self, sbom: Sbom, name: str, made_at: str) -> bytes:
+        """Return a list of packages as CycloneDX 1.6 JSON."""
+        return write_cyclonedx(sbom, name, made_at)
 
     def _models(self, layer: Layer) -> Iterator[tuple[str, ModelScan]]:
         count = 0
