@@ -21,6 +21,12 @@ def kinds(line: Judged) -> list[str]:
     return [event.kind for event in line.control.recent_events("digits", count=500)]
 
 
+def given(line: Judged) -> list[int]:
+    """Return the candidate's weight in every table that came into force."""
+    routes = [route for table in line.gateway.tables for route in table.backends]
+    return [dict(route.weights).get("v2", 0) for route in routes]
+
+
 def start(line: Judged, **rollout: Any) -> None:
     line.deploy(b"one")
     line.run()
@@ -192,3 +198,28 @@ def test_an_ab_comparison_stays_on_its_share_until_asked(judged: Judged) -> None
     judged.control.promote("digits", None, ASKER)
     judged.flow(3)
     assert judged.weights() == {"v2": 100.0}
+
+
+def test_the_way_back_is_rehearsed_on_each_step_and_changes_nothing_that_is_wanted(
+    judged: Judged,
+) -> None:
+    start(judged)
+    while judged.weights().get("v2") != 5.0:
+        judged.flow(0.5)
+    shares = given(judged)
+    assert shares[-3:] == [500, 0, 500]
+    assert kinds(judged).count("rollout:rehearsed") == 1
+    rollout = judged.control.backend("digits").rollout
+    assert rollout is not None
+    assert rollout.flip_ms is not None
+    assert any("rollback" in line for line in judged.control.why("digits").next)
+
+
+def test_clients_that_stay_on_one_release_are_not_moved_for_a_rehearsal(judged: Judged) -> None:
+    judged.deploy(b"one", route={"sticky": {"header": "x-user"}})
+    judged.run()
+    judged.deploy(b"two", route={"sticky": {"header": "x-user"}}, rollout=ROLLOUT)
+    judged.flow(10)
+    shares = given(judged)
+    assert shares == sorted(shares)
+    assert kinds(judged).count("rollout:rehearsed") == 1

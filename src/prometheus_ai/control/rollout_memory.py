@@ -25,6 +25,8 @@ class Held:
     command: Command | None = None
     """Asked for, and not yet obeyed."""
     asked_by: str = ""
+    flip_ms: float | None = None
+    """How long the last rehearsed rollback took to come into force; None before the first."""
 
 
 _HELD = TypeAdapter(Held)

@@ -7,6 +7,7 @@ It never measures, moves traffic itself or gives traffic to a release that is no
 
 from prometheus_ai.rollout.judge import judge
 from prometheus_ai.rollout.room import Ground, Room, plan_rollout
+from prometheus_ai.rollout.shape import step_plan
 from prometheus_ai.rollout.steps import begin, next_plan_step, next_step, supersede
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "next_plan_step",
     "next_step",
     "plan_rollout",
+    "step_plan",
     "supersede",
 ]

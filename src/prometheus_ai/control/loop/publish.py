@@ -48,6 +48,21 @@ def settle(plane: Plane, found: list[tuple[BackendView, Specs]], *, is_everythin
         _record_moves(plane, moved, receipt)
 
 
+def flip(plane: Plane, name: str, weights: Weights) -> float | None:
+    """Put other weights of one backend in force without wanting them; return the seconds until they were.
+
+    None when the gateway has not confirmed what it was given before, or does not take this.
+    """
+    routing = plane.routing
+    route = routing.routes.get(name)
+    if route is None or routing.is_dirty or routing.rejected is not None:
+        return None
+    started = plane.clock.monotonic()
+    receipt = _publish(plane, {**routing.routes, name: replace(route, weights=weights)})
+    took_s = plane.clock.monotonic() - started
+    return took_s if receipt is not None and receipt.accepted else None
+
+
 def _publish(plane: Plane, routes: dict[str, BackendRoute]) -> Receipt | None:
     routing = plane.routing
     generation = _next_generation(plane)

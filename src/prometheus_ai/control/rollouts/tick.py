@@ -13,6 +13,7 @@ from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import Held, active, keep
 from prometheus_ai.control.rollouts.counts import counts
 from prometheus_ai.control.rollouts.measure import interval
+from prometheus_ai.control.rollouts.rehearse import rehearse
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.evidence import GateResult, Verdict
 from prometheus_ai.domain.policy import RolloutSpec
@@ -112,6 +113,8 @@ def advance(plane: Plane, name: str) -> RolloutDecision | None:
         plane.rollouts[name] = moved
         if applied or changed:
             act_on(plane, name)
+        if made.starts_step:
+            rehearse(plane, name)
         return made if changed else None
 
 
