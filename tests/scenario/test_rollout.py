@@ -158,12 +158,8 @@ def test_a_rollout_that_cannot_fit_is_refused_before_anything_changes(judged: Ju
 @pytest.mark.parametrize(
     ("rollout", "named"),
     [
-        ({"strategy": "shadow"}, "rollout.strategy"),
         ({"strategy": "ab"}, "route.sticky"),
-        ({"shadow": {"percent": 5}}, "rollout.shadow"),
         ({"low_traffic": "replay"}, "rollout.low_traffic"),
-        ({"gates": {"outputs": {}}}, "rollout.gates.outputs"),
-        ({"gates": {"accuracy": {"required": True}}}, "rollout.gates.accuracy"),
     ],
 )
 def test_fields_that_would_be_ignored_are_refused(

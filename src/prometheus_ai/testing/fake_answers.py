@@ -21,7 +21,7 @@ class FakeAnswerLog:
     """Keeps the promises of ``AnswerLog``, without bounds."""
 
     def __init__(self) -> None:
-        self._answers: dict[tuple[str, str, str], tuple[Answer, datetime]] = {}
+        self._answers: dict[tuple[str, str], dict[str, tuple[Answer, datetime]]] = {}
         self._feedback: dict[tuple[str, str], tuple[Feedback, datetime]] = {}
         self._judged: dict[tuple[str, str, datetime], list[int]] = defaultdict(lambda: [0, 0])
         self._outputs: dict[tuple[str, str, datetime], Counter[str]] = defaultdict(Counter)
@@ -31,11 +31,12 @@ class FakeAnswerLog:
         settled: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         numbers: Counter[str] = Counter()
         for answer in answers:
-            key = (backend, answer.request_id, answer.version)
-            if key in self._answers:
+            key = (backend, answer.request_id)
+            known = self._answers.setdefault(key, {})
+            if answer.version in known:
                 continue
-            self._answers[key] = (replace(answer, outputs=None), now)
-            said = self._feedback.get(key[:2])
+            known[answer.version] = (replace(answer, outputs=None), now)
+            said = self._feedback.get(key)
             if said is not None:
                 self._settle(backend, said[0], answer, now, settled, numbers)
         return _matched(settled, numbers)
@@ -50,9 +51,9 @@ class FakeAnswerLog:
                 numbers["repeated"] += 1
                 continue
             self._feedback[key] = (said, now)
-            about = [a for place, (a, _) in self._answers.items() if place[:2] == key]
+            about = self._answers.get(key, {})
             numbers["waiting"] += not about
-            for answer in about:
+            for answer, _ in about.values():
                 self._settle(backend, said, answer, now, settled, numbers)
         return _matched(settled, numbers)
 
@@ -83,9 +84,9 @@ class FakeAnswerLog:
         """Return the newest numeric labels; see ``AnswerLog``."""
         values = [
             value
-            for (name, _, of), (answer, _) in reversed(self._answers.items())
-            if (name, of) == (backend, version)
-            for value in answer.labels or ()
+            for (name, _), found in reversed(self._answers.items())
+            if name == backend and version in found
+            for value in found[version][0].labels or ()
         ]
         return tuple(
             float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)
@@ -93,12 +94,17 @@ class FakeAnswerLog:
 
     def forget(self, before: datetime) -> int:
         """Remove all that is older; see ``AnswerLog``."""
-        old = [key for key, (_, at) in self._answers.items() if at < before]
+        old = [
+            (key, version)
+            for key, found in self._answers.items()
+            for version, (_, at) in found.items()
+            if at < before
+        ]
         said = [key for key, (_, at) in self._feedback.items() if at < before]
         hours = [key for key in self._outputs if key[2] < _hour(before)]
         judged = [key for key in self._judged if key[2] < _hour(before)]
-        for key in old:
-            del self._answers[key]
+        for key, version in old:
+            del self._answers[key][version]
         for pair in said:
             del self._feedback[pair]
         for place in hours:
