@@ -142,7 +142,8 @@ def _mirrored(route: BackendRoute) -> dict[str, Any]:
     mirror = route.mirror
     if mirror is None or mirror.points == 0:
         return {}
-    if not any(r.version == mirror.version and is_live(r) for r in route.releases):
+    chosen = next((r for r in route.releases if r.version == mirror.version), None)
+    if chosen is None or all(replica.is_draining for replica in chosen.replicas):
         return {}
     marked = {"append": _header(SHADOW_HEADER, "1")}
     return {
