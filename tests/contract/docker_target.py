@@ -76,6 +76,7 @@ class StandinImages:
     def __init__(self, folder: Path, home: str) -> None:
         self._folder = folder
         self._home = home
+        self.weights = "mount"
 
     def make(self, release: Release, lock_path: Path, progress: Progress) -> None:
         labels = {
@@ -83,7 +84,7 @@ class StandinImages:
             LABEL_RELEASE: f"{release.id}@{release.digest}",
             LABEL_LOCK: release.inputs.lock.digest,
             LABEL_MODEL: release.inputs.model.digest,
-            LABEL_WEIGHTS: "mount",
+            LABEL_WEIGHTS: self.weights,
         }
         lines = "".join(f'LABEL {name}="{value}"\n' for name, value in labels.items())
         standin = standin_image(self._folder.parent)

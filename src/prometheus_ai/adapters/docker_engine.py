@@ -175,7 +175,7 @@ class DockerEngine:
                 yield _STREAMS.get(buffer[0], "stdout"), frame
                 buffer = buffer[FRAME_HEAD_BYTES + size :]
 
-    def stream(self, path: str, **query: Any) -> Iterator[bytes]:
+    def stream(self, path: str, /, **query: Any) -> Iterator[bytes]:
         """Yield the bytes of a long answer; a connection of its own is used until the caller stops."""
         timeout = httpx.Timeout(STREAM_QUIET_S_MAX, connect=CONNECT_TIMEOUT_S)
         with (

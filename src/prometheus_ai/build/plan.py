@@ -157,8 +157,13 @@ def _stages(heavy: Names, light: Names, compiled: Names, weights: str) -> tuple[
     stages.append(Stage(name="light", does="all other packages", packages=names))
     stages.append(Stage(name="server", does="the model server"))
     stages.append(Stage(name="runtime", does="interpreter and environment, no build tools"))
-    model = "model in a layer of its own" if weights == "layer" else "model mounted read-only"
-    stages.append(Stage(name="production", does=f"{model}, configuration, hardening, health check"))
+    models = {
+        "layer": "model in a layer of its own",
+        "mount": "model mounted read-only",
+        "pull": "model fetched and checked at every start",
+    }
+    does = f"{models[weights]}, configuration, hardening, health check"
+    stages.append(Stage(name="production", does=does))
     return tuple(stages)
 
 

@@ -19,7 +19,7 @@ LABEL_LOCK = "ai.prometheus.lock"
 LABEL_MODEL = "ai.prometheus.model"
 """Digest of the model that an image or a volume is for."""
 LABEL_WEIGHTS = "ai.prometheus.weights"
-"""``layer`` when the model is in the image, ``mount`` when it is mounted."""
+"""``layer`` when the model is in the image, ``mount`` when it is mounted, ``pull`` when each start fetches it."""
 LABEL_PLAN = "ai.prometheus.plan"
 """Digest of everything that decides an image's content."""
 
@@ -32,6 +32,11 @@ HTTP_PORT = 8080
 def model_volume(home: str, digest: str) -> str:
     """Return the volume that holds a model for the replicas of an installation."""
     return f"pai-model-{digest.removeprefix('sha256:')[:32]}.{home}"
+
+
+def pulled_volume(home: str, replica_id: str) -> str:
+    """Return the volume that holds a model for one replica, from its start to its end."""
+    return f"pai-pulled-{replica_id}.{home}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +71,7 @@ class BuildPlan:
     labels: Mapping[str, str]
     base: BaseImage
     weights: str
-    """``layer`` or ``mount``."""
+    """``layer``, ``mount`` or ``pull``."""
     digest: str
     """``sha256:<hex>`` over all of it and over the digests of the larger inputs."""
     notes: tuple[str, ...] = ()

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 Bytecode = Literal["cold-start", "small"]
-Weights = Literal["auto", "layer", "mount"]
+Weights = Literal["auto", "layer", "mount", "pull"]
 HardeningField = Literal[
     "user", "read_only_root", "tmp_noexec", "capabilities", "no_new_privileges", "seccomp", "pids"
 ]
@@ -33,7 +33,8 @@ class ImageSpec(BaseModel):
     )
     weights: Weights = Field(
         default="auto",
-        description="Model as a `layer` of the image or as a read-only `mount`; `auto` mounts from 100 MB on.",
+        description="Model as a `layer` of the image, as a read-only `mount` that replicas share, or by `pull`, "
+        "fetched and checked anew at every start; `auto` mounts from 100 MB on.",
     )
 
 

@@ -43,7 +43,7 @@ def compose_export(plane: Plane, backend: str, version: str | None = None) -> Ma
             replicas=max(1, state.replicas_wanted),
             home=installation_id(plane.store),
             image=plan.tag,
-            is_mounted=plan.weights == "mount",
+            is_mounted=plan.weights != "layer",
             log_driver=record.log_driver if record else "json-file",
             log_options=record.log_options if record else {},
         )

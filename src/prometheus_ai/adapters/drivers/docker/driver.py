@@ -129,6 +129,8 @@ class DockerDriver:
             labels = (image.get("Config") or image.get("ContainerConfig") or {}).get("Labels") or {}
             if labels.get(LABEL_WEIGHTS) == "mount":
                 self._volumes.ensure(order.release.inputs.model, order.model_path)
+            elif labels.get(LABEL_WEIGHTS) == "pull":
+                self._volumes.pull(order.id, order.release.inputs.model, order.model_path)
             self._ensure_network()
             body = container_of(order, self._place(order, image, labels))
             name = container_name(self._options.home, order.id)
@@ -196,6 +198,7 @@ class DockerDriver:
                 self._kept.keep(replica_id, lines)
             with contextlib.suppress(NotFound):
                 self._engine.delete(f"/containers/{container}", force=True, v=True)
+            self._volumes.drop(replica_id)
             self._view.forget(replica_id)
 
     def logs(self, replica_id: str, tail: int, follow: bool) -> Iterator[LogLine]:

@@ -18,6 +18,7 @@ from prometheus_ai.domain.image import (
     LABEL_WEIGHTS,
     MODEL_FOLDER,
     model_volume,
+    pulled_volume,
 )
 from prometheus_ai.domain.image_spec import ContainerSpec
 from prometheus_ai.domain.secret_spec import SECRETS_FOLDER
@@ -120,9 +121,13 @@ def _published(port: str, address: str) -> dict[str, Any]:
 
 
 def _mounts(order: ReplicaOrder, place: Place) -> list[dict[str, Any]]:
-    if place.image_labels.get(LABEL_WEIGHTS) != "mount":
+    weights = place.image_labels.get(LABEL_WEIGHTS)
+    if weights == "pull":
+        source = pulled_volume(place.home, order.id)
+    elif weights == "mount":
+        source = model_volume(place.home, order.release.inputs.model.digest)
+    else:
         return []
-    source = model_volume(place.home, order.release.inputs.model.digest)
     return [{"Type": "volume", "Source": source, "Target": MODEL_FOLDER, "ReadOnly": True}]
 
 

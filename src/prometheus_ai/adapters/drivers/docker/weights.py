@@ -1,24 +1,24 @@
 """Models that are mounted: one read-only volume each, filled once and shared by replicas."""
 
 import contextlib
-import hashlib
-import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 from prometheus_ai.adapters.docker_engine import DockerEngine
+from prometheus_ai.adapters.drivers.docker.model_archive import ModelArchive, digest_of
 from prometheus_ai.adapters.drivers.docker.names import EMPTY_IMAGE
 from prometheus_ai.domain.errors import Conflict, Corrupted, NotFound
 from prometheus_ai.domain.image import (
     LABEL_HOME,
     LABEL_MODEL,
+    LABEL_REPLICA,
     MODEL_FOLDER,
     model_volume,
+    pulled_volume,
 )
 from prometheus_ai.domain.release import Artefact
 
-CHUNK_BYTES = 1 << 20
 FILLING = ".filling"
 
 
@@ -45,18 +45,37 @@ class ModelVolumes:
         with self._lock:
             if self._engine.find(f"/containers/{name}/json") is not None:
                 return
-            self._remove(name + FILLING, name)
-            self._hold(name, model)
-            sent = _Tar(path, model.name)
-            self._engine.put_archive(name + FILLING, MODEL_FOLDER, sent.chunks())
-            if not model.is_tree and f"sha256:{sent.hex}" != model.digest:
-                self._remove(name + FILLING, name)
-                raise Corrupted(
-                    f"model {path} is not what its digest says: {sent.hex}",
-                    hint="deploy the release again",
-                )
+            self._fill(name, model, path, {LABEL_MODEL: model.digest})
             with contextlib.suppress(Conflict):
                 self._engine.post(f"/containers/{name}{FILLING}/rename", name=name)
+
+    def pull(self, replica_id: str, model: Artefact, path: Path) -> None:
+        """Fetch a model for one start of one replica, and check what lies on the engine by its digest.
+
+        Raises:
+            Corrupted: what arrived is not the model.
+            Unavailable: the engine cannot be reached, or its disk is full.
+        """
+        name = pulled_volume(self._home, replica_id)
+        with self._lock:
+            self._fill(name, model, path, {LABEL_REPLICA: replica_id})
+            holder = name + FILLING
+            place = f"{MODEL_FOLDER}/{model.name}"
+            stored = self._engine.stream(f"/containers/{holder}/archive", path=place)
+            arrived = digest_of(stored, model)
+            if arrived != model.digest:
+                self._remove(holder, name)
+                raise Corrupted(
+                    f"model {model.name} of {replica_id} arrived as {arrived}, not as {model.digest}",
+                    hint="look at the engine's disk; the replica is tried again",
+                )
+            with contextlib.suppress(NotFound):
+                self._engine.delete(f"/containers/{holder}", force=True)
+
+    def drop(self, replica_id: str) -> None:
+        """Remove what was pulled for a replica that is gone."""
+        with contextlib.suppress(NotFound, Conflict):
+            self._engine.delete(f"/volumes/{pulled_volume(self._home, replica_id)}")
 
     def keep_only(self, keep: frozenset[str]) -> None:
         """Remove the models whose digests are not in ``keep`` and that no replica uses."""
@@ -65,16 +84,33 @@ class ModelVolumes:
         for digest in {entry["Labels"][LABEL_MODEL] for entry in found} - keep:
             name = model_volume(self._home, digest)
             self._remove(name, name)
+        # Pulled for replicas that are gone; those of others are in use, and stay.
+        filters = {"label": [f"{LABEL_HOME}={self._home}", LABEL_REPLICA]}
+        for volume in self._engine.get("/volumes", filters=filters).get("Volumes") or ():
+            with contextlib.suppress(NotFound, Conflict):
+                self._engine.delete(f"/volumes/{volume['Name']}")
 
-    def _hold(self, name: str, model: Artefact) -> None:
+    def _fill(self, name: str, model: Artefact, path: Path, labels: Mapping[str, str]) -> None:
+        self._remove(name + FILLING, name)
+        self._hold(name, {LABEL_HOME: self._home, **labels})
+        sent = ModelArchive(path, model.name)
+        self._engine.put_archive(name + FILLING, MODEL_FOLDER, sent.chunks())
+        if sent.digest(model) != model.digest:
+            self._remove(name + FILLING, name)
+            raise Corrupted(
+                f"model {path} is not what its digest says: {sent.digest(model)}",
+                hint="deploy the release again",
+            )
+
+    def _hold(self, name: str, labels: Mapping[str, str]) -> None:
         if self._engine.find(f"/images/{EMPTY_IMAGE}/json") is None:
             self._engine.import_empty(EMPTY_IMAGE)
-        labels = {LABEL_HOME: self._home, LABEL_MODEL: model.digest}
         self._engine.post("/volumes/create", {"Name": name, "Labels": labels})
         body = {
             "Image": EMPTY_IMAGE,
             "Cmd": ["never"],
-            "Labels": labels,
+            # A replica's label would make this container one.
+            "Labels": {key: value for key, value in labels.items() if key != LABEL_REPLICA},
             "HostConfig": {
                 "Mounts": [{"Type": "volume", "Source": name, "Target": MODEL_FOLDER}],
                 "NetworkMode": "none",
@@ -88,41 +124,3 @@ class ModelVolumes:
         # In use by a replica, it stays; the next collection asks again.
         with contextlib.suppress(NotFound, Conflict):
             self._engine.delete(f"/volumes/{volume}")
-
-
-class _Tar:
-    """A model as a tar stream, hashed on its way."""
-
-    def __init__(self, path: Path, name: str) -> None:
-        self._path = path
-        self._name = name
-        self._hash = hashlib.sha256()
-
-    @property
-    def hex(self) -> str:
-        """The digest of a single file, once it was sent."""
-        return self._hash.hexdigest()
-
-    def chunks(self) -> Iterator[bytes]:
-        """Yield the archive: files of root, readable by everyone."""
-        if self._path.is_dir():
-            for path in sorted(self._path.rglob("*")):
-                inside = f"{self._name}/{path.relative_to(self._path).as_posix()}"
-                yield from self._entry(path, inside)
-        else:
-            yield from self._entry(self._path, self._name)
-        yield bytes(2 * tarfile.BLOCKSIZE)
-
-    def _entry(self, path: Path, name: str) -> Iterator[bytes]:
-        entry = tarfile.TarInfo(name)
-        if path.is_dir():
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
-            yield entry.tobuf(tarfile.PAX_FORMAT)
-            return
-        entry.size, entry.mode = path.stat().st_size, 0o444
-        yield entry.tobuf(tarfile.PAX_FORMAT)
-        with path.open("rb") as file:
-            while chunk := file.read(CHUNK_BYTES):
-                self._hash.update(chunk)
-                yield chunk
-        yield bytes(-entry.size % tarfile.BLOCKSIZE)
