@@ -17,6 +17,7 @@ from prometheus_ai.control.plane import Hearing, Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.control.rollouts.tick import Judge
 from prometheus_ai.domain.answers import Answer, ReplicaReading
+from prometheus_ai.domain.evidence import Moments
 from prometheus_ai.domain.route import BackendRoute
 from prometheus_ai.domain.spec import ModelSpec, Spec
 from prometheus_ai.ports.driver import Capabilities
@@ -128,8 +129,12 @@ class Judged(Line):
         """What a version answers, by chance; ``7`` unless said."""
         self.asked: list[str] = []
         """Request ids that users sent, newest last."""
+        self.spent: dict[str, dict[str, Moments]] = {}
         self.done: dict[str, tuple[int, int]] = {}
         """Requests and errors of each replica."""
+        self.queue_s: dict[str, float] = {}
+        self.compute_s: dict[str, float] = {}
+        """Waiting for and inside the engine, by version."""
         self.bad_replica = ""
         """One that fails every request."""
         self._chance = random.Random(5)
@@ -179,6 +184,11 @@ class Judged(Line):
             return
         requests, errors = self.done.get(replica.id, (0, 0))
         self.done[replica.id] = (requests + 1, errors + failed)
+        spent = self.spent.setdefault(replica.id, {})
+        for name, means in (("queue_s", self.queue_s), ("compute_s", self.compute_s)):
+            value = means.get(version, 0.002) * self._chance.uniform(0.8, 1.2)
+            one = Moments(count=1, total=value, squares=value**2)
+            spent[name] = spent.get(name, Moments()).merge(one)
         label = self.label.get(version, lambda _: 7)(self._chance)
         answer = Answer(
             request_id=request_id, version=version, is_shadow=is_shadow,
@@ -189,6 +199,7 @@ class Judged(Line):
             ReplicaReading(
                 epoch=replica.id, position=len(self.asked), requests=requests + 1,
                 errors=errors + failed, answers=() if failed else (answer,),
+                quantities=dict(spent),
             ),
         )  # fmt: skip
 
