@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass, replace
 import rfc8785
 
 from prometheus_ai.control.intake.inputs import pin
-from prometheus_ai.control.intake.spec_files import unsupported
+from prometheus_ai.control.intake.spec_files import misunderstood, unsupported
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.control.rollouts.begin import keep_refusal, resume, start
-from prometheus_ai.domain.errors import Conflict, Refused, Unsupported
+from prometheus_ai.domain.errors import Conflict, InvalidInput, Refused, Unsupported
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import (
     Backend,
@@ -45,6 +45,7 @@ def deploy(plane: Plane, request: DeployRequest, asker: Asker) -> Deployed:
 
     Raises:
         Unsupported: the target cannot honour a field of the spec.
+        InvalidInput: clients of the release that has traffic would be refused.
         Refused: a rollout does not fit the room there is.
         Conflict: the version exists with other content, or the backend is being deleted.
         InvalidInput, NotFound, Unavailable: as ``inputs.pin``.
@@ -55,6 +56,13 @@ def deploy(plane: Plane, request: DeployRequest, asker: Asker) -> Deployed:
         raise Unsupported("; ".join(problems))
     with plane.store.read() as reading:
         history = reading.releases(spec.name)
+        refused = misunderstood(reading, request)
+    if refused:
+        raise InvalidInput(
+            refused[0],
+            hint="deploy it with --weight 0 and try it by header; set route.allow_other_inputs: true"
+            " when clients change with it",
+        )
     inputs = pin(plane, request, history[-1] if history else None)
     try:
         with plane.lock, plane.store.write() as tx:

@@ -259,6 +259,11 @@ class RouteSpec(_Frozen):
         default=False,
         description="A request may safely run twice, so the gateway retries it when a replica dies.",
     )
+    allow_other_inputs: bool = Field(
+        default=False,
+        description="Take traffic although the declared inputs differ from those of the release that has it: "
+        "requests written for that release are then refused with 400.",
+    )
     keep_warm_s: float = Field(
         default=600, ge=0, le=86_400,
         description="How long a release without traffic keeps running, ready for an instant rollback.",

@@ -67,3 +67,32 @@ def test_the_client_is_found_where_people_look_first() -> None:
     assert prometheus_ai.Client is Client
     with pytest.raises(AttributeError, match="no attribute 'Clint'"):
         prometheus_ai.Clint  # noqa: B018 - asking is what is tested
+
+
+SIGNED = """name: digits
+model:
+  path: model.onnx
+  engine: onnx
+  signature:
+    inputs: [{{name: image, datatype: {datatype}, shape: [-1, 2]}}]
+    outputs: [{{name: label, datatype: INT64, shape: [-1]}}]
+"""
+
+
+def test_a_release_that_would_refuse_todays_clients_gets_no_traffic_unasked(
+    pai: "Pai", tmp_path: Path
+) -> None:
+    spec(tmp_path, SIGNED.format(datatype="FP32"))
+    assert pai("deploy", "pai.yaml", "--wait").exit_code == 0
+    other = SIGNED.format(datatype="INT64")
+    spec(tmp_path, other)
+    said = "sent as FP32, and the new model takes INT64"
+    refused = pai("deploy", "pai.yaml", "--weight", "10")
+    assert refused.exit_code == 2
+    assert f"pai.yaml:5: model.signature: v1 has traffic, and its input 'image' is {said}" in (
+        refused.stderr
+    )
+    assert said in pai("diff", "pai.yaml").stderr
+    assert pai("deploy", "pai.yaml", "--weight", "0").exit_code == 0
+    spec(tmp_path, other + "route: {allow_other_inputs: true}\n")
+    assert pai("deploy", "pai.yaml", "--weight", "10").exit_code == 0

@@ -24,6 +24,7 @@ from prometheus_ai_runtime.http2.status import Malformed
 from prometheus_ai_runtime.tensors.binary import check_finite, checked_raw
 from prometheus_ai_runtime.tensors.decode import Part
 from prometheus_ai_runtime.tensors.plan import Extent, InputPlan, Plan, ShapeKey
+from prometheus_ai_runtime.tensors.widen import accepts, sent_plan, widened
 
 Span = tuple[int, int]
 
@@ -87,6 +88,8 @@ class Layout:
     """Indexes of the outputs to answer with."""
     typed: bool
     """Whether values are in ``contents`` and not raw; the answer follows suit."""
+    widening: dict[int, InputPlan]
+    """By input position: what was declared, where another datatype was sent and can be widened."""
 
 
 @dataclass(slots=True)
@@ -174,6 +177,7 @@ def layout_of(envelope: Envelope, plan: Plan) -> Layout:
         count = len(envelope.inputs)
         raise InvalidRequest(f"the model takes {expected}; the request has {count} inputs")
     plans: list[tuple[InputPlan, Extent]] = []
+    widening: dict[int, InputPlan] = {}
     shapes: list[Any] = [None] * len(plan.inputs)
     rows = -1
     for given in envelope.inputs:
@@ -182,17 +186,16 @@ def layout_of(envelope: Envelope, plan: Plan) -> Layout:
             raise InvalidRequest(f"unknown input `{given.name[:80]}`; the model takes {expected}")
         if shapes[input_plan.index] is not None:
             raise InvalidRequest(f"input `{given.name}` is given twice")
+        as_sent = input_plan
         if given.datatype != input_plan.spec.datatype:
-            raise InvalidRequest(
-                f"input `{given.name}`: expected {input_plan.spec.datatype}, "
-                f"got {given.datatype[:40] or 'no datatype'}"
-            )
+            as_sent = _as_sent(given, input_plan)
+            widening[input_plan.index] = input_plan
         extent = input_plan.extent(given.shape)
         if rows not in (-1, extent.rows):
             raise InvalidRequest(f"input `{given.name}` has {extent.rows} rows, others {rows}")
         rows = extent.rows
         shapes[input_plan.index] = extent.row_shape
-        plans.append((input_plan, extent))
+        plans.append((as_sent, extent))
     return Layout(
         envelope=envelope,
         plans=plans,
@@ -200,7 +203,17 @@ def layout_of(envelope: Envelope, plan: Plan) -> Layout:
         row_shapes=tuple(shapes),
         wanted=_wanted(envelope, plan),
         typed=any(given.contents is not None for given in envelope.inputs),
+        widening=widening,
     )
+
+
+def _as_sent(given: InputHead, plan: InputPlan) -> InputPlan:
+    if not accepts(plan.spec.datatype, given.datatype):
+        raise InvalidRequest(
+            f"input `{given.name}`: expected {plan.spec.datatype}, "
+            f"got {given.datatype[:40] or 'no datatype'}"
+        )
+    return sent_plan(plan, given.datatype)
 
 
 def read_raw(data: bytes, position: int, layout: Layout, finite_only: bool) -> list[Part]:
@@ -222,7 +235,7 @@ def read_raw(data: bytes, position: int, layout: Layout, finite_only: bool) -> l
         position = stop
     if position != end:
         raise _wrong_count(data, layout)
-    return parts
+    return _as_declared(parts, layout) if layout.widening else parts
 
 
 def read_typed(data: bytes, layout: Layout, finite_only: bool) -> list[Part]:
@@ -234,6 +247,14 @@ def read_typed(data: bytes, layout: Layout, finite_only: bool) -> list[Part]:
             checked = memoryview(part) if isinstance(part, bytes | bytearray) else part
             check_finite(input_plan.spec, checked, extent)
         parts[input_plan.index] = part
+    return _as_declared(parts, layout) if layout.widening else parts
+
+
+def _as_declared(parts: list[Any], layout: Layout) -> list[Part]:
+    for sent, extent in layout.plans:
+        declared = layout.widening.get(sent.index)
+        if declared is not None:
+            parts[sent.index] = widened(declared, sent.spec.datatype, parts[sent.index], extent)
     return parts
 
 

@@ -13,6 +13,7 @@ from prometheus_ai_runtime.errors import InvalidRequest
 from prometheus_ai_runtime.signature import TensorSpec
 from prometheus_ai_runtime.tensors.binary import check_finite, split_binary
 from prometheus_ai_runtime.tensors.plan import Extent, InputPlan, Plan, ShapeKey
+from prometheus_ai_runtime.tensors.widen import accepts, sent_plan, widened
 
 Part = bytes | bytearray | memoryview | list[bytes]
 """One input of one request: little-endian values as on the wire, or one ``bytes`` a value for BYTES."""
@@ -75,16 +76,21 @@ def decode(
         index = spec_plan.index
         if parts[index] is not None:
             raise InvalidRequest(f"input `{spec_plan.spec.name}` is given twice")
-        if tensor.get("datatype") != spec_plan.spec.datatype:
+        sent = tensor.get("datatype")
+        is_as_declared = sent == spec_plan.spec.datatype
+        if not is_as_declared and not accepts(spec_plan.spec.datatype, sent):
             raise _wrong_datatype(spec_plan.spec, tensor)
         extent = spec_plan.extent(tensor.get("shape"))
         data = tensor.get("data")
         if data is not None:
             parts[index] = json_part(spec_plan, extent, data)
         else:
-            parts[index], offset = split_binary(spec_plan, extent, tensor, blob, offset)
+            as_sent = spec_plan if is_as_declared else sent_plan(spec_plan, sent)
+            parts[index], offset = split_binary(as_sent, extent, tensor, blob, offset)
             if finite_only:
-                check_finite(spec_plan.spec, parts[index], extent)
+                check_finite(as_sent.spec, parts[index], extent)
+            if not is_as_declared:
+                parts[index] = widened(spec_plan, sent, parts[index], extent)
         shapes[index] = extent.row_shape
         if rows not in (-1, extent.rows):
             raise InvalidRequest(

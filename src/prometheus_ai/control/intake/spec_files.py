@@ -12,6 +12,8 @@ from prometheus_ai.domain.errors import NotFound
 from prometheus_ai.domain.release import Inputs
 from prometheus_ai.domain.spec import Spec
 from prometheus_ai.ports.driver import Driver
+from prometheus_ai.ports.state_store import Reading
+from prometheus_ai.specs.compatible import misunderstandings
 from prometheus_ai.specs.diff import Change, diff
 from prometheus_ai.specs.fields import nearest
 from prometheus_ai.specs.places import field_lines
@@ -29,7 +31,7 @@ class SpecDiff:
     """The version compared with: the newest release; None before the first."""
     changes: tuple[Change, ...]
     unsupported: tuple[str, ...]
-    """One message for each field that the target cannot honour; a deploy would be refused."""
+    """One message for each field that cannot be honoured; a deploy would be refused."""
 
 
 def read_spec(text: str, source: str) -> Spec:
@@ -82,6 +84,27 @@ def unsupported(plane: Plane, spec: Spec) -> tuple[str, ...]:
     )
 
 
+def misunderstood(reading: Reading, request: DeployRequest) -> tuple[str, ...]:
+    """Say which requests of today's clients the new release would refuse, if it got some of their traffic."""
+    spec = request.spec
+    weight = spec.route.weight if request.weight is None else request.weight
+    new, backend = spec.model.signature, reading.backend(spec.name)
+    if new is None or backend is None or spec.route.allow_other_inputs:
+        return ()
+    if weight == 0 and spec.rollout is None:
+        return ()
+    found = []
+    for version, _ in backend.wanted:
+        release = reading.release(spec.name, version)
+        old = release.spec.model.signature if release is not None else None
+        if old is not None:
+            reasons = "; ".join(misunderstandings(old, new))
+            found += (
+                [f"model.signature: {version} has traffic, and its {reasons}"] if reasons else []
+            )
+    return tuple(found)
+
+
 def _driver(plane: Plane, spec: Spec) -> Driver:
     try:
         return plane.driver(spec.target)
@@ -100,6 +123,7 @@ def diff_spec(plane: Plane, request: DeployRequest) -> SpecDiff:
     spec = request.spec
     with plane.store.read() as reading:
         history = reading.releases(spec.name)
+        refused = misunderstood(reading, request)
     newest = history[-1] if history else None
     changes = diff(
         newest.spec if newest else None,
@@ -111,7 +135,7 @@ def diff_spec(plane: Plane, request: DeployRequest) -> SpecDiff:
         backend=spec.name,
         base=newest.version if newest else None,
         changes=changes,
-        unsupported=unsupported(plane, spec),
+        unsupported=(*unsupported(plane, spec), *refused),
     )
 
 
