@@ -36,7 +36,7 @@ from prometheus_ai.domain.evidence import (
     Outcome,
     ReplicaTally,
 )
-from prometheus_ai.domain.policy import GatesSpec, MeanGate
+from prometheus_ai.domain.policy import AgreementGate, GatesSpec, MeanGate
 from prometheus_ai.domain.window import Histogram
 
 _ALPHA_SHARES = {"errors": 0.4, "latency": 0.2, "accuracy": 0.2}
@@ -129,12 +129,18 @@ def start_step(state: EvidenceState) -> EvidenceState:
 
 
 def exclude_replica(state: EvidenceState, replica_id: str) -> EvidenceState:
-    """Return the evidence from which one replica's future requests are left out: the fault was its own."""
+    """Return the evidence without one replica: the fault was its own.
+
+    What failed until now cannot be told apart in counts of the whole release, so errors are counted afresh.
+    """
     if replica_id in state.excluded:
         return state
     return replace(
         state,
         excluded=(*state.excluded, replica_id)[-16:],
+        errors=RatioState(),
+        alone=Counts(),
+        alone_slow=(0,) * len(state.alone_slow),
         replicas=tuple(tally for tally in state.replicas if tally.id != replica_id),
     )
 
@@ -181,8 +187,11 @@ def _results(state: EvidenceState, gates: GatesSpec) -> tuple[GateResult, ...]:
     if gates.accuracy is not None and (gates.accuracy.required or state.accuracy.total.n):
         bars = bars_of(gates, "accuracy", rate)
         results.append(accuracy_result(state.accuracy, gates.accuracy, bars))
-    if gates.agreement is not None and state.compared:
-        results.append(agreement_result(state.compared, state.disagreed, gates.agreement, other))
+    if state.compared:
+        gate = gates.agreement or AgreementGate()
+        found = agreement_result(state.compared, state.disagreed, gate, other)
+        # Where nobody asked for it, it is shown and decides nothing.
+        results.append(replace(found, is_gating=gates.agreement is not None))
     if gates.outputs is not None:
         results.append(outputs_result(state.outputs, gates.outputs, other))
     by_name = {mean.name: mean for mean in state.means}

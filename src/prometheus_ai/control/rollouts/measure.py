@@ -39,7 +39,7 @@ def interval(
         if window.backend == backend
     }
     state = held.state
-    unfit = _unfit(held, policy, before.at)
+    unfit = _unfit(plane, backend, held, policy, before.at)
     told = take(plane.hearing, backend, is_fit=not unfit)
     return Interval(
         start=before.at,
@@ -89,12 +89,25 @@ def _crashes(plane: Plane, backend: str, version: str, span: tuple[datetime, dat
     )
 
 
-def _unfit(held: Held, policy: RolloutSpec, start: datetime) -> str:
+def _unfit(
+    plane: Plane, backend: str, held: Held, policy: RolloutSpec, start: datetime
+) -> str:
     given_at = held.state.given_at
     if given_at is None:
         return "the step has no traffic yet"
     if start < given_at:
         return "the weights changed"
-    if start < given_at + timedelta(seconds=policy.gates.warm_up_s):
+    warm_up = timedelta(seconds=policy.gates.warm_up_s)
+    if start < given_at + warm_up:
         return "warm-up"
-    return ""
+    with plane.store.read() as reading:
+        records = reading.open_replicas(backend)
+    fresh = (
+        record.id
+        for record in records
+        if record.version == held.state.candidate
+        and record.ready_at is not None
+        and start < record.ready_at + warm_up
+    )
+    new = next(fresh, "")
+    return f"warm-up of {new}" if new else ""

@@ -12,6 +12,7 @@ from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import Held, active, keep
 from prometheus_ai.control.rollouts.counts import counts
+from prometheus_ai.control.rollouts.faults import replace_bad_replica
 from prometheus_ai.control.rollouts.measure import interval
 from prometheus_ai.control.rollouts.rehearse import rehearse
 from prometheus_ai.domain.event import Kind
@@ -64,6 +65,7 @@ class Judge:
             evidence = observe(held.evidence, measured, policy.gates)
             verdict = judge(compare(evidence, policy.gates, at, is_sticky=is_sticky), policy, at)
             self.plane.rollouts[name] = replace(held, evidence=evidence, verdict=verdict)
+            replace_bad_replica(self.plane, name)
         made = advance(self.plane, name)
         clock = self.plane.clock.monotonic()
         held = active(self.plane, name)
