@@ -20,7 +20,7 @@ from prometheus_ai.compose.audit_check import check_apart
 from prometheus_ai.compose.clock import SystemClock
 from prometheus_ai.compose.gate import open_gate
 from prometheus_ai.compose.gateway import gateway_client
-from prometheus_ai.compose.hearing import open_hearing
+from prometheus_ai.compose.hearing import open_database, open_hearing
 from prometheus_ai.compose.secrets import open_secrets
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.compose.targets import Targets, know_installation
@@ -112,6 +112,7 @@ def _plane(settings: Settings, store: SqlStore, resources: ExitStack) -> Plane:
         workers=workers,
         gate=open_gate(settings),
         secrets=open_secrets(settings),
+        database=open_database(settings, resources),
         hearing=open_hearing(settings, resources),
         gateway_url=settings.gateway_url,
         audit_check=partial(check_apart, settings.database),

@@ -32,6 +32,8 @@ class Settings:
     """Pause between two readings of the gateway's counters."""
     windows_kept_days: int = 30
     """How long measurements are kept."""
+    prometheus_url: str | None = None
+    """A Prometheus whose numbers rollouts may be judged by, such as ``http://127.0.0.1:9090``."""
     price_cpu_hour: float = 0.04
     """What a CPU costs for an hour, in any currency; rollouts compare cost per request by it."""
     price_gib_hour: float = 0.005

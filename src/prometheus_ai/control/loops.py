@@ -13,6 +13,7 @@ from prometheus_ai.control.gates.review import Reviewer
 from prometheus_ai.control.loop.measure import Meter
 from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.rollouts.own_metrics import OwnMetrics
 from prometheus_ai.control.rollouts.tick import Judge
 from prometheus_ai.domain.errors import PlatformError
 
@@ -47,6 +48,7 @@ class Loops:
         autoscaler = Autoscaler(plane=self.plane)
         reviewer = Reviewer(plane=self.plane)
         listener = Listener(plane=self.plane)
+        own_metrics = OwnMetrics(plane=self.plane)
         for name, step, woken in (
             ("reconcile", self._reconcile, self.plane.wake),
             ("measure", _every(self.scrape_s, meter.read_once), threading.Event()),
@@ -54,6 +56,7 @@ class Loops:
             ("scale", _every(self.scrape_s, autoscaler.tick), threading.Event()),
             ("review", _every(REVIEW_S, reviewer.tick), threading.Event()),
             ("listen", _every(LISTEN_S, listener.tick), threading.Event()),
+            ("own_metrics", _every(LISTEN_S, own_metrics.tick), threading.Event()),
             ("activate", autoscaler.await_requests, threading.Event()),
         ):
             thread = threading.Thread(

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from prometheus_ai.audit import Checkpoint, VerificationReport
 from prometheus_ai.domain.cold_start import ColdStart
@@ -26,6 +27,7 @@ from prometheus_ai.ports.driver import Driver
 from prometheus_ai.ports.environment import EnvironmentResolver, RuntimeWheels
 from prometheus_ai.ports.image_builder import ImageBuilder
 from prometheus_ai.ports.image_scanner import ImageScanner
+from prometheus_ai.ports.metric_query import MetricQuery
 from prometheus_ai.ports.metric_source import MetricSource
 from prometheus_ai.ports.model_inspector import ModelInspector
 from prometheus_ai.ports.model_scanner import ModelScanner
@@ -181,6 +183,10 @@ class Plane:
     """Model servers for images; None where no images are built."""
     gate: Gate | None = None
     """None in tests that gate nothing."""
+    database: MetricQuery | None = None
+    """Where own metrics are asked for; None where the installation names none."""
+    own_metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """The newest readings by backend and name; see ``rollouts.own_metrics``. Replaced whole by one loop."""
     hearing: Hearing | None = None
     """None in tests that ask no replica."""
     secrets: SecretSource | None = None

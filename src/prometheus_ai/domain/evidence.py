@@ -47,6 +47,15 @@ class Moments:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Sample:
+    """One number from a metrics database, or why there is none."""
+
+    value: float | None = None
+    problem: str = ""
+    """Empty, stale, ambiguous or no number; empty when there is a value."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Arm:
     """What one release did in one interval."""
 

@@ -133,6 +133,52 @@ class MeanGate(_Frozen):
         return self
 
 
+class MetricGate(_Frozen):
+    """An own metric with bounds, asked of the Prometheus that the installation names."""
+
+    name: str = Field(
+        pattern=r"^[a-z][a-z0-9_]{0,63}$",
+        description="What to call it in verdicts.",
+        examples=["basket_value"],
+    )
+    query: str = Field(
+        min_length=1,
+        max_length=4096,
+        description="PromQL that gives one number; `$backend`, `$candidate` and `$stable` are filled in.",
+        examples=['sum(rate(refused_total{release="$candidate"}[1m]))'],
+    )
+    max: float | None = Field(default=None, description="More than this is out of bounds.")
+    min: float | None = Field(default=None, description="Less than this is out of bounds.")
+    failures: int = Field(
+        default=3, ge=1, le=100,
+        description="Readings out of bounds in a row that fail; one is taken every ten seconds.",
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _has_a_bound(self) -> Self:
+        if self.max is None and self.min is None:
+            raise ValueError("needs max, min or both")
+        if self.max is not None and self.min is not None and self.max < self.min:
+            raise ValueError(f"max ({self.max:g}) is smaller than min ({self.min:g})")
+        return self
+
+    @property
+    def in_words(self) -> str:
+        """The bounds as people say them."""
+        if self.min is None:
+            return f"up to {self.max:g}"
+        return f"{self.min:g} and more" if self.max is None else f"{self.min:g} to {self.max:g}"
+
+    def allows(self, value: float) -> bool:
+        """Whether a value is within bounds."""
+        return (self.max is None or value <= self.max) and (self.min is None or value >= self.min)
+
+    def filled(self, backend: str, candidate: str, stable: str) -> str:
+        """Return the query for two releases of a backend."""
+        query = self.query.replace("$backend", backend).replace("$candidate", candidate)
+        return query.replace("$stable", stable)
+
+
 class TripwireSpec(_Frozen):
     """What rolls back at once, without statistics."""
 
@@ -176,6 +222,9 @@ class GatesSpec(_Frozen):
     )
     means: tuple[MeanGate, ...] = Field(
         default=(), max_length=8, description="Means of own metrics that may not get worse."
+    )
+    metrics: tuple[MetricGate, ...] = Field(
+        default=(), max_length=8, description="Numbers from your own Prometheus, with bounds."
     )
     warm_up_s: float = Field(
         default=5, ge=0, le=3600,

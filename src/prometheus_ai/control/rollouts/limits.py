@@ -15,12 +15,19 @@ QUANTITIES = (
 """What model servers measure of every release; see the wire page."""
 
 
-def unsupported_rollout(spec: Spec) -> tuple[str, ...]:
+def unsupported_rollout(spec: Spec, *, has_database: bool) -> tuple[str, ...]:
     """Return one message for each field of ``rollout:`` that would be ignored, with what works instead."""
     policy = spec.rollout
     if policy is None:
         return ()
-    return (*_of_traffic(spec, policy), *_of_gates(policy))
+    problems = (*_of_traffic(spec, policy), *_of_gates(policy))
+    if policy.gates.metrics and not has_database:
+        unasked = (
+            "rollout.gates.metrics: this installation knows no Prometheus;"
+            " set PAI_PROMETHEUS_URL (or prometheus_url in pai.toml) where the control plane runs"
+        )
+        return (*problems, unasked)
+    return problems
 
 
 def _of_traffic(spec: Spec, policy: RolloutSpec) -> tuple[str, ...]:

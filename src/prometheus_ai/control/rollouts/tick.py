@@ -14,6 +14,7 @@ from prometheus_ai.control.rollout_memory import Held, active, keep
 from prometheus_ai.control.rollouts.counts import counts
 from prometheus_ai.control.rollouts.faults import replace_bad_replica
 from prometheus_ai.control.rollouts.measure import interval
+from prometheus_ai.control.rollouts.own_metrics import with_own
 from prometheus_ai.control.rollouts.rehearse import rehearse
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.evidence import GateResult, Verdict
@@ -63,7 +64,8 @@ class Judge:
             is_sticky = _is_sticky(self.plane, name, held)
             measured = interval(self.plane, name, held, span, policy)
             evidence = observe(held.evidence, measured, policy.gates)
-            verdict = judge(compare(evidence, policy.gates, at, is_sticky=is_sticky), policy, at)
+            found = compare(evidence, policy.gates, at, is_sticky=is_sticky)
+            verdict = judge(with_own(self.plane, name, found, at), policy, at)
             self.plane.rollouts[name] = replace(held, evidence=evidence, verdict=verdict)
             replace_bad_replica(self.plane, name)
         made = advance(self.plane, name)
