@@ -7,7 +7,16 @@ from anyio import CapacityLimiter
 from fastapi import FastAPI
 
 from prometheus_ai import __version__
-from prometheus_ai.api import administration, backends, containers, deploys, errors, gate, records
+from prometheus_ai.api import (
+    administration,
+    backends,
+    containers,
+    deploys,
+    errors,
+    gate,
+    records,
+    rollouts,
+)
 from prometheus_ai.api.follow import Streams
 from prometheus_ai.api.guard import LOOPBACK_HOSTS, Guard
 from prometheus_ai.api.uploads import UPLOADS_MAX
@@ -45,7 +54,7 @@ def _application() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for module in (backends, deploys, containers, gate, records, administration):
+    for module in (backends, rollouts, deploys, containers, gate, records, administration):
         app.include_router(module.router, prefix=PREFIX, responses=errors.ERRORS)
     app.include_router(administration.open_router)
     errors.install(app)

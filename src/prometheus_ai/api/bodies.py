@@ -61,6 +61,12 @@ class DeployBody(_Body):
     reason: Reason = ""
 
 
+class PlanBody(_Body):
+    """A spec whose rollout is to be planned."""
+
+    spec: dict[str, Any]
+
+
 class RouteBody(_Body):
     """Percent of traffic by version."""
 

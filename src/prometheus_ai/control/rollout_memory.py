@@ -1,12 +1,13 @@
 """What is remembered of a rollout between ticks, and across restarts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pydantic import TypeAdapter
 
 from prometheus_ai.analysis import EvidenceState
 from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.rollout_trace import Trace
 from prometheus_ai.domain.evidence import Verdict
 from prometheus_ai.domain.rollout import Command, RolloutState
 from prometheus_ai.domain.route import Mirror
@@ -27,6 +28,8 @@ class Held:
     asked_by: str = ""
     flip_ms: float | None = None
     """How long the last rehearsed rollback took to come into force; None before the first."""
+    trace: Trace = field(default_factory=Trace)
+    """Its course, for people to look at."""
 
 
 _HELD = TypeAdapter(Held)

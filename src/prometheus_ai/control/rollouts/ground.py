@@ -7,6 +7,8 @@ from prometheus_ai.analysis import bars_of, requests_to_clear
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import active
 from prometheus_ai.control.room import free_room, size_of
+from prometheus_ai.control.starts import starts_of
+from prometheus_ai.domain.cold_start import typical_s
 from prometheus_ai.domain.policy import RolloutSpec
 from prometheus_ai.domain.release import Release, ReleaseState
 from prometheus_ai.domain.spec import Spec
@@ -41,15 +43,18 @@ def ground_for(plane: Plane, reading: Reading, spec: Spec, policy: RolloutSpec) 
         demand=max((_in_flight(window) for window in windows), default=0.0),
         per_replica=(scaling.concurrency or 0.0) if scaling is not None else 0.0,
         utilisation=scaling.utilisation if scaling is not None else 0.7,
-        start_s=start_s(reading, spec.name, now),
+        start_s=_start_s(plane, reading, (spec.name, stable or ""), now),
         rate_per_s=_rate_per_s(windows, now),
         requests_to_decide=_requests_to_decide(windows, policy),
     )
 
 
-def start_s(reading: Reading, name: str, now: datetime) -> float:
-    """Return how long replicas of a backend took to start lately: the median."""
-    records = (*reading.open_replicas(name), *reading.ended_replicas(now - START_SPAN, name))
+def _start_s(plane: Plane, reading: Reading, key: tuple[str, str], now: datetime) -> float:
+    """Return how long a replica takes to start: by the ledger, else the median of the backend's last ones."""
+    ledger = starts_of(plane, reading, key)
+    if ledger:
+        return round(typical_s(ledger), 3)
+    records = (*reading.open_replicas(key[0]), *reading.ended_replicas(now - START_SPAN, key[0]))
     known = [
         (record.ready_at - record.created_at).total_seconds()
         for record in records
@@ -70,7 +75,8 @@ def _running(plane: Plane, name: str, state: ReleaseState | None) -> int:
         return 0
     held = active(plane, name)
     whole = held.state.plan.stable_replicas if held is not None and held.state.plan.is_swap else 0
-    return max(state.replicas_wanted, whole)
+    # A release that sleeps has one again as soon as it is asked.
+    return max(1, state.replicas_wanted, whole)
 
 
 def _whole(spec: Spec, before: Release | None) -> int:

@@ -11,6 +11,7 @@ from prometheus_ai.control.loop.look import sight, views
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import Held, active, keep
+from prometheus_ai.control.rollout_trace import traced
 from prometheus_ai.control.rollouts.counts import counts
 from prometheus_ai.control.rollouts.faults import replace_bad_replica
 from prometheus_ai.control.rollouts.measure import interval
@@ -66,7 +67,10 @@ class Judge:
             evidence = observe(held.evidence, measured, policy.gates)
             found = compare(evidence, policy.gates, at, is_sticky=is_sticky)
             verdict = judge(with_own(self.plane, name, found, at), policy, at)
-            self.plane.rollouts[name] = replace(held, evidence=evidence, verdict=verdict)
+            trace = traced(held.trace, verdict, held.state.weight, at)
+            self.plane.rollouts[name] = replace(
+                held, evidence=evidence, verdict=verdict, trace=trace
+            )
             replace_bad_replica(self.plane, name)
         made = advance(self.plane, name)
         clock = self.plane.clock.monotonic()
