@@ -5,11 +5,13 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
+from fastapi.responses import StreamingResponse
 
 from prometheus_ai.api.access import Admin, Control, Deployer, Viewer
 from prometheus_ai.api.backends import Name, asker
 from prometheus_ai.api.bodies import DeployBody, TargetBody
 from prometheus_ai.api.deploys import deploy_request
+from prometheus_ai.api.live import live
 from prometheus_ai.control.containers.targets import TargetView
 from prometheus_ai.domain.image import BuildPlan, BuildRecord
 from prometheus_ai.domain.target import TargetRecord
@@ -67,6 +69,22 @@ def build_image(
 ) -> BuildRecord:
     """Build the image that a deploy of this spec would run; answers once it is built."""
     return control.build_image(deploy_request(body), target, asker(token, body.reason))
+
+
+@router.post(
+    "/images/live",
+    operation_id="build_image_live",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"application/x-ndjson": {}}, "description": "Events, then the build"}
+    },
+)
+def build_image_live(
+    body: DeployBody, control: Control, token: Deployer, target: OnTarget = "docker"
+) -> StreamingResponse:
+    """Build like `POST /images`, with one JSON line for each event: `event`, then `built` or `error`."""
+    request, by = deploy_request(body), asker(token, body.reason)
+    return live(lambda say: control.build_image(request, target, by, say))
 
 
 @router.get("/backends/{name}/images", operation_id="image_history")

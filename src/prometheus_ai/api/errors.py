@@ -87,27 +87,32 @@ def status_of(error: PlatformError) -> int:
     return next(STATUS_BY_ERROR[kind] for kind in type(error).__mro__ if kind in STATUS_BY_ERROR)
 
 
+def body_of(error: PlatformError) -> dict[str, Any]:
+    """Return the body of an error's answer."""
+    problems = error.problems if isinstance(error, InvalidSpec) else ()
+    return error_body(
+        error,
+        (
+            Problem(
+                field=one.field,
+                message=one.message,
+                line=one.line,
+                column=one.column,
+                hint=one.hint,
+            ).model_dump()
+            for one in problems
+        ),
+        source=error.source if isinstance(error, InvalidSpec) else "",
+    )
+
+
 def install(app: FastAPI) -> None:
     """Answer every error in the one shape."""
 
     @app.exception_handler(PlatformError)
     async def platform_error(_request: Request, error: PlatformError) -> JSONResponse:
         status = status_of(error)
-        problems = error.problems if isinstance(error, InvalidSpec) else ()
-        body = error_body(
-            error,
-            (
-                Problem(
-                    field=one.field,
-                    message=one.message,
-                    line=one.line,
-                    column=one.column,
-                    hint=one.hint,
-                ).model_dump()
-                for one in problems
-            ),
-            source=error.source if isinstance(error, InvalidSpec) else "",
-        )
+        body = body_of(error)
         headers = {}
         if status == 401:
             headers["www-authenticate"] = "Bearer"

@@ -2,21 +2,22 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
 from prometheus_ai.client.credentials import find_credentials
 from prometheus_ai.client.deploying import SpecFile, bring_inputs, placing, read_spec_file
+from prometheus_ai.client.faults import fault
 from prometheus_ai.client.prediction import Prediction
 from prometheus_ai.client.progress import Goal, wait_until_served
 from prometheus_ai.client.records import Record, Records, record, records
 from prometheus_ai.client.tensors import infer_body, nested_data
 from prometheus_ai.client.uploads import Say, upload
-from prometheus_ai.client.rollouts import RolloutCalls
 from prometheus_ai.client.supply import SupplyCalls
 from prometheus_ai.client.wire import Wire
+from prometheus_ai.domain.errors import Unavailable
 
 DEPLOY_TIMEOUT_S = 900.0
 """A deploy may download the model and resolve its requirements before it answers."""
@@ -33,7 +34,7 @@ def _silent(_line: str) -> None:
     pass
 
 
-class Client(SupplyCalls, RolloutCalls):
+class Client(SupplyCalls):
     """The platform's verbs.
 
     Without arguments it uses ``PAI_URL`` and ``PAI_TOKEN``, then the credentials that ``pai up`` left in
@@ -278,9 +279,29 @@ class Client(SupplyCalls, RolloutCalls):
         *,
         target: str = "docker",
         on_progress: Say = _silent,
+        on_event: Callable[[Record], None] | None = None,
     ) -> Record:
-        """Build the image that a deploy of a spec would run; returns how the build went."""
-        return record(self._about_image("/api/v1/images", spec, target, on_progress))
+        """Build the image that a deploy of a spec would run; returns how the build went.
+
+        ``on_event`` hears of steps, bytes and what the cache had as they happen; ``on_progress`` gets them as lines.
+        """
+        body = bring_inputs(self._wire, self._spec_file(spec), on_progress)
+        on_progress(f"asking target {target}")
+        for line in self._wire.lines("/api/v1/images/live", {"target": target}, body=body):
+            said = json.loads(line) if line else {}
+            if "event" in said:
+                if said["event"]["kind"] != "words":
+                    on_progress(said["event"]["line"])
+                if on_event is not None:
+                    on_event(record(said["event"]))
+            elif "built" in said:
+                return record(said["built"])
+            elif "error" in said:
+                raise fault(int(said["status"]), line.encode())
+        raise Unavailable(
+            "the control plane ended in the middle of the build",
+            hint="`pai image history` shows it",
+        )
 
     def image_eject(
         self, spec: Path | str | Mapping[str, Any], *, target: str = "docker"

@@ -6,6 +6,7 @@ The standard library's client is used on purpose: importing a larger one takes l
 import contextlib
 import http.client
 import json
+import os
 import select
 import ssl
 import threading
@@ -17,7 +18,7 @@ from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from prometheus_ai.client.faults import fault
-from prometheus_ai.domain.errors import InvalidInput, Unavailable
+from prometheus_ai.domain.errors import Conflict, InvalidInput, Unavailable
 
 _BUSY = (
     "it is there, and busy or stuck: `pai doctor` looks at it, `pai down` and `pai up` restart it"
@@ -132,17 +133,53 @@ class Wire:
             raise fault(answer.status, answer.body)
         return answer
 
+    def download(self, path: str, target: Path, on_bytes: OnBytes, timeout_s: float) -> None:
+        """Stream an answer into a file that did not exist; what breaks off leaves none.
+
+        Raises:
+            Conflict: the file exists.
+        """
+        connection = self._connect(timeout_s)
+        aside = target.with_name(f".{target.name}.part")
+        try:
+            with self._unavailable(timeout_s), aside.open("wb") as file:
+                connection.request("GET", path, headers=dict(self.headers))
+                response = connection.getresponse()
+                if response.status >= 400:
+                    raise fault(response.status, _whole(response))
+                while chunk := response.read(CHUNK_BYTES):
+                    file.write(chunk)
+                    on_bytes(len(chunk))
+                os.fsync(file.fileno())
+            os.link(aside, target)
+        except FileExistsError as error:
+            raise Conflict(f"{target} exists", hint="choose another file") from error
+        finally:
+            connection.close()
+            aside.unlink(missing_ok=True)
+
     def lines(
-        self, path: str, query: Mapping[str, Any] | None = None, *, quiet_s_max: float = 60.0
+        self,
+        path: str,
+        query: Mapping[str, Any] | None = None,
+        *,
+        body: Any = None,
+        quiet_s_max: float = 60.0,
     ) -> Iterator[str]:
         """Yield the lines of a streamed answer; the server is silent at most ``quiet_s_max``.
 
-        A connection of its own is used, and closed when the caller stops.
+        With a body it is posted. A connection of its own is used, and closed when the caller stops.
         """
         connection = self._connect(quiet_s_max)
         try:
             with self._unavailable(quiet_s_max):
-                connection.request("GET", _target(path, query), headers=dict(self.headers))
+                headers = dict(self.headers)
+                if body is None:
+                    connection.request("GET", _target(path, query), headers=headers)
+                else:
+                    headers["content-type"] = "application/json"
+                    data = json.dumps(body).encode()
+                    connection.request("POST", _target(path, query), data, headers)
                 response = connection.getresponse()
                 if response.status >= 400:
                     raise fault(response.status, _whole(response))

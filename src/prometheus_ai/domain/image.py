@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Literal
 
 LABEL_HOME = "ai.prometheus.home"
 """The installation that made it."""
@@ -27,6 +28,7 @@ MODEL_FOLDER = "/opt/model"
 """Where a container finds its model."""
 CONFIG_FILE = "/opt/pai/config.json"
 HTTP_PORT = 8080
+GRPC_PORT = 8081
 
 
 def model_volume(home: str, digest: str) -> str:
@@ -85,6 +87,36 @@ class BuildStep:
     name: str
     took_s: float
     is_cached: bool
+
+
+BuildEventKind = Literal["started", "bytes", "words", "cached", "done", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildEvent:
+    """Something that happened while an image is built."""
+
+    kind: BuildEventKind
+    step: str
+    number: int
+    """The step's number in this build."""
+    took_s: float = 0.0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    """0 where the total is not known."""
+    words: str = ""
+    """What the step itself wrote."""
+
+    @property
+    def line(self) -> str:
+        """The event in words; those of one step begin alike."""
+        if self.kind == "bytes":
+            total = f" of {self.bytes_total / 1e6:.1f}" if self.bytes_total else ""
+            return f"{self.step}: {self.bytes_done / 1e6:.1f}{total} MB"
+        said = {"cached": "cached", "done": f"{self.took_s:.1f} s", "failed": "failed"}
+        if self.kind in said:
+            return f"{self.step} ({said[self.kind]})"
+        return f"{self.step}: {self.words}" if self.words else f"{self.step} …"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

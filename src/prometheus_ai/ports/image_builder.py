@@ -1,10 +1,11 @@
 """Making images."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from prometheus_ai.domain.image import BaseImage, BuildPlan, BuildRecord, ImageFacts
+from prometheus_ai.domain.image import BaseImage, BuildEvent, BuildPlan, BuildRecord, ImageFacts
 from prometheus_ai.domain.release import Release
 from prometheus_ai.ports.driver import Progress
 
@@ -62,8 +63,10 @@ class ImageBuilder(Protocol):
     def find(self, plan: BuildPlan) -> str | None:
         """Return the id of an image that was built from this very plan, or None."""
 
-    def build(self, plan: BuildPlan, inputs: BuildFiles, progress: Progress) -> BuildRecord:
-        """Build a plan; ``progress`` gets one line for each step.
+    def build(
+        self, plan: BuildPlan, inputs: BuildFiles, on_event: Callable[[BuildEvent], None]
+    ) -> BuildRecord:
+        """Build a plan; ``on_event`` is told of steps, bytes and what the cache had, as they happen.
 
         Raises:
             InvalidInput: a step failed; says which and why.

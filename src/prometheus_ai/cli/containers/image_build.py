@@ -17,14 +17,21 @@ from prometheus_ai.client.session import Client
 def build(client: Client, file: Path, target: str, as_json: bool) -> None:
     """Build the image that a deploy of the spec in FILE would run.
 
+    Steps, bytes and what the cache had are shown as they happen.
+    With --json each is a line of JSON with `event`; the last line has `built`.
+
     Examples:
       pai image build pai.yaml
+      pai image build pai.yaml --json | jq .built
     """
+    if as_json:
+        built = client.image_build(
+            file, target=target, on_event=lambda event: output.write_json_line({"event": event})
+        )
+        output.write_json_line({"built": built})
+        return
     with output.progress() as shown:
         built = client.image_build(file, target=target, on_progress=shown.step)
-    if as_json:
-        output.write_json(built)
-        return
     show_build(built)
 
 

@@ -1,7 +1,7 @@
 """Images of releases: planned, built, found again, and their history."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -9,21 +9,27 @@ from typing import Any
 
 from prometheus_ai.build import MODEL_IN_CONTEXT, PlanInputs, plan_image
 from prometheus_ai.control.deploy import next_version, release_digest
+from prometheus_ai.control.gates.image_evidence import imported_setting
 from prometheus_ai.control.intake.inputs import pin
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.domain.errors import InvalidInput, NotFound, Unsupported
-from prometheus_ai.domain.image import BuildPlan, BuildRecord, BuildStep, ImageLayer
+from prometheus_ai.domain.image import BuildEvent, BuildPlan, BuildRecord, BuildStep, ImageLayer
 from prometheus_ai.domain.release import Release
 from prometheus_ai.domain.target import LOCAL
 from prometheus_ai.ports.artefact_store import ArtefactStore
 from prometheus_ai.ports.driver import Progress
 from prometheus_ai.ports.environment import RuntimeWheels
 from prometheus_ai.ports.image_builder import BuildFiles, ImageBuilder
+from prometheus_ai.ports.image_scanner import ImageLoader
 from prometheus_ai.ports.state_store import StateStore
 
 BUILDS_KEPT = 50
 SLIM = "python:{python}-slim"
+
+
+def ignore(_event: BuildEvent) -> None:
+    """Hear of a build and do nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +44,12 @@ class ReleaseImageMaker:
     """The installation's short id."""
 
     def make(self, release: Release, lock_path: Path, progress: Progress) -> None:
-        """Build the image, unless the engine has one of this very plan."""
+        """Build the image, unless the engine has one of this very plan, or a bundle brought it."""
+        with self.store.read() as reading:
+            imported = reading.setting(imported_setting(release.digest))
+        if imported and isinstance(self.builder, ImageLoader) and self.builder.has(imported):
+            progress(f"image {imported[:19]} came in a bundle")
+            return
         plan = self.plan(release, lock_path)
         if self.builder.find(plan) is not None:
             progress(f"image {plan.tag} is there")
@@ -66,8 +77,14 @@ class ReleaseImageMaker:
             ),
         )
 
-    def build(self, release: Release, plan: BuildPlan, progress: Progress) -> BuildRecord:
-        """Build a plan, and record how it went.
+    def build(
+        self,
+        release: Release,
+        plan: BuildPlan,
+        progress: Progress,
+        on_event: Callable[[BuildEvent], None] = ignore,
+    ) -> BuildRecord:
+        """Build a plan, and record how it went; ``progress`` is told of steps that ended.
 
         Raises:
             InvalidInput: a step failed.
@@ -80,7 +97,13 @@ class ReleaseImageMaker:
             model_name=release.inputs.model.name,
         )
         progress(f"building image {plan.tag}")
-        record = self.builder.build(plan, files, progress)
+
+        def heard(event: BuildEvent) -> None:
+            on_event(event)
+            if event.kind in ("cached", "done"):
+                progress(event.line)
+
+        record = self.builder.build(plan, files, heard)
         kept = keep_build(self.store, release.backend, record)
         progress(f"image {plan.tag} built in {kept.took_s:.1f} s, {kept.size_bytes / 1e6:.0f} MB")
         return kept
@@ -116,8 +139,14 @@ def plan_of(plane: Plane, request: DeployRequest, target: str) -> BuildPlan:
     return maker_of(plane, target).plan(release, plane.artefacts.open_path(release.inputs.lock))
 
 
-def build_of(plane: Plane, request: DeployRequest, target: str, asker: Asker) -> BuildRecord:
-    """Build the image that a deploy of this spec would run.
+def build_of(
+    plane: Plane,
+    request: DeployRequest,
+    target: str,
+    asker: Asker,
+    on_event: Callable[[BuildEvent], None] = ignore,
+) -> BuildRecord:
+    """Build the image that a deploy of this spec would run; ``on_event`` hears what happens meanwhile.
 
     Raises:
         Unsupported: the target runs no containers.
@@ -127,7 +156,10 @@ def build_of(plane: Plane, request: DeployRequest, target: str, asker: Asker) ->
     maker = maker_of(plane, target)
     plan = maker.plan(release, plane.artefacts.open_path(release.inputs.lock))
     return maker.build(
-        release, plan, lambda line: plane.work.report(release.backend, release.version, line)
+        release,
+        plan,
+        lambda line: plane.work.report(release.backend, release.version, line),
+        on_event,
     )
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,22 +17,22 @@ from uv import find_uv_bin
 from prometheus_ai.adapters.builders.docker.command import DockerCommand
 from prometheus_ai.adapters.builders.docker.contents import layer_files
 from prometheus_ai.adapters.builders.docker.network import BuildNetwork
-from prometheus_ai.adapters.builders.docker.progress import Progress as Heard
+from prometheus_ai.adapters.builders.docker.progress import Progress
 from prometheus_ai.adapters.docker_engine import DockerEngine
-from prometheus_ai.domain.errors import InvalidInput, NotFound, Unavailable
+from prometheus_ai.domain.errors import Corrupted, InvalidInput, NotFound, Unavailable
 from prometheus_ai.domain.image import (
     LABEL_HOME,
     LABEL_PLAN,
     LABEL_RELEASE,
     MODEL_FOLDER,
     BaseImage,
+    BuildEvent,
     BuildPlan,
     BuildRecord,
     ImageFacts,
     ImageLayer,
     LayerFacts,
 )
-from prometheus_ai.ports.driver import Progress
 from prometheus_ai.ports.image_builder import BuildFiles
 
 EPOCH = 315_532_800
@@ -111,10 +111,12 @@ class DockerBuilder:
         newest = max(found, key=lambda image: int(image["Created"]), default=None)
         return str(newest["Id"]) if newest else None
 
-    def build(self, plan: BuildPlan, inputs: BuildFiles, progress: Progress) -> BuildRecord:
+    def build(
+        self, plan: BuildPlan, inputs: BuildFiles, on_event: Callable[[BuildEvent], None]
+    ) -> BuildRecord:
         """Build in a folder of its own, with secrets beside it."""
         started = time.monotonic()
-        heard = Heard(progress)
+        heard = Progress(on_event)
         with tempfile.TemporaryDirectory(prefix="pai-build-") as name:
             folder = Path(name)
             _write_context(folder / "context", plan, inputs)
@@ -147,6 +149,18 @@ class DockerBuilder:
         except OSError as error:
             raise Unavailable(f"the image cannot be written to {path}: {error}") from error
         return image
+
+    def load(self, path: Path, image: str) -> None:
+        """Load an image, and make sure that it is the one that was promised."""
+        if self.has(image):
+            return
+        self._engine.load(path)
+        if not self.has(image):
+            raise Corrupted(f"the engine made another image of {path.name} than {image}")
+
+    def has(self, image: str) -> bool:
+        """Ask the engine for the image."""
+        return self._engine.find(f"/images/{image}/json") is not None
 
     def facts(self, reference: str, *, with_files: bool) -> ImageFacts:
         """Read an image's configuration, and its files when asked."""
@@ -282,7 +296,7 @@ def _time_of_content(path: Path) -> int:
     return int.from_bytes(digest[:4], "big") % CONTENT_SECONDS
 
 
-def _failure(plan: BuildPlan, heard: Heard) -> Exception:
+def _failure(plan: BuildPlan, heard: Progress) -> Exception:
     reason = heard.reason()
     if "no space left on device" in reason.lower():
         return Unavailable(
