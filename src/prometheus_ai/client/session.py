@@ -15,6 +15,7 @@ from prometheus_ai.client.progress import Goal, wait_until_served
 from prometheus_ai.client.records import Record, Records, record, records
 from prometheus_ai.client.tensors import infer_body, nested_data
 from prometheus_ai.client.uploads import Say, upload
+from prometheus_ai.client.rollouts import RolloutCalls
 from prometheus_ai.client.supply import SupplyCalls
 from prometheus_ai.client.wire import Wire
 from prometheus_ai.domain.errors import Unavailable
@@ -34,7 +35,7 @@ def _silent(_line: str) -> None:
     pass
 
 
-class Client(SupplyCalls):
+class Client(SupplyCalls, RolloutCalls):
     """The platform's verbs.
 
     Without arguments it uses ``PAI_URL`` and ``PAI_TOKEN``, then the credentials that ``pai up`` left in

@@ -14,7 +14,17 @@ from prometheus_ai.control.intake.inputs import look_into
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.control.rollouts.command import Commanded, command
-from prometheus_ai.control.show import audit_log, events, logs, status, why
+from prometheus_ai.control.show import (
+    audit_log,
+    course,
+    decided,
+    events,
+    logs,
+    plans,
+    series,
+    status,
+    why,
+)
 from prometheus_ai.control.show.views import (
     BackendDetail,
     EventView,
@@ -27,6 +37,7 @@ from prometheus_ai.domain.event import Role, Token
 from prometheus_ai.domain.gate import AdvisoryData, SignatureCheck
 from prometheus_ai.domain.image import BuildEvent, BuildPlan, BuildRecord
 from prometheus_ai.domain.release import Artefact
+from prometheus_ai.domain.spec import Spec
 from prometheus_ai.domain.target import TargetRecord
 from prometheus_ai.ports.driver import LogLine
 
@@ -88,6 +99,34 @@ class ControlPlane:
     def why(self, name: str) -> Why:
         """Explain one backend."""
         return why.why(self.plane, name)
+
+    def plan(self, spec: Spec) -> plans.PlanView:
+        """Return the schedule that a deploy of this spec would follow."""
+        return plans.plan_for_spec(self.plane, spec)
+
+    def plan_of(self, name: str) -> plans.PlanView:
+        """Return the schedule of the rollout under way, or of deploying the newest spec once more."""
+        return plans.plan_for_backend(self.plane, name)
+
+    def course(self, name: str) -> course.Course:
+        """Return the newest rollout of a backend with everything that a report is drawn from."""
+        return course.course(self.plane, name)
+
+    def series(self, name: str, span_s: float, points: int) -> tuple[series.Series, ...]:
+        """Return what each release did lately, point by point."""
+        return series.series(self.plane, name, span_s, points)
+
+    def decisions(self, name: str, limit: int = 100) -> tuple[decided.DecisionView, ...]:
+        """Return the newest decisions about a backend."""
+        return decided.list_decisions(self.plane, name, limit)
+
+    def decision(self, name: str, number: int) -> decided.DecisionDetail:
+        """Return one decision with its inputs and its answer."""
+        return decided.decision_detail(self.plane, name, number)
+
+    def replay_decisions(self, name: str, number: int | None) -> tuple[decided.ReplayView, ...]:
+        """Make decisions again from what they saw, and compare the answers."""
+        return decided.replay_decisions(self.plane, name, number)
 
     def logs(
         self, name: str, *, replica: str | None = None, tail: int = 100, follow: bool = False
