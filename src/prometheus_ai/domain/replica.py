@@ -68,6 +68,8 @@ class Endpoint:
 
     host: str
     port: int
+    grpc_port: int | None = None
+    """Where it answers gRPC; None where it does not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 from prometheus_ai.domain.route import RoutedRelease
 from prometheus_ai.gateway.balance import is_held
+from prometheus_ai.gateway.grpc import SUFFIX
 
 # The model server keeps idle connections for 75 s; closing first avoids writing into a closing one.
 UPSTREAM_IDLE_S = 60
@@ -11,6 +12,8 @@ CONNECT_TIMEOUT_S = 2
 CONNECTIONS_MAX = 1024
 PENDING_MAX = 1024
 REQUESTS_MAX = 4096
+STREAMS_MAX = 128
+"""Calls at once on one connection to a replica; it allows twice as many."""
 HOLD_SOCKET = "hold.sock"
 """Where held requests wait; relative to the folder that Envoy is started in."""
 
@@ -24,7 +27,7 @@ def cluster_name(backend: str, version: str) -> str:
 
 def release_of_cluster(name: str) -> tuple[str, str]:
     """Return backend and version of a cluster's name."""
-    backend, _, version = name.partition("/")
+    backend, _, version = name.removesuffix(SUFFIX).partition("/")
     return backend, version
 
 
@@ -79,10 +82,26 @@ def cluster(backend: str, release: RoutedRelease) -> dict[str, Any]:
             _HTTP_OPTIONS: {
                 "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
                 "common_http_protocol_options": {"idle_timeout": f"{UPSTREAM_IDLE_S}s"},
-                # HTTP/1.1 to every replica. gRPC needs a second cluster, at a replica's gRPC port.
                 "explicit_http_config": {"http_protocol_options": {}},
             }
         },
+    }
+
+
+def grpc_cluster(backend: str, release: RoutedRelease) -> dict[str, Any]:
+    """Return the cluster by which gRPC reaches a release; its replicas stand at their gRPC ports.
+
+    It counts under the release's own name, so a release has one set of numbers.
+    """
+    found = cluster(backend, release)
+    name = f"{found['name']}{SUFFIX}"
+    options = found["typed_extension_protocol_options"][_HTTP_OPTIONS]
+    options["explicit_http_config"] = {
+        "http2_protocol_options": {"max_concurrent_streams": STREAMS_MAX}
+    }
+    return found | {
+        "name": name,
+        "load_assignment": found["load_assignment"] | {"cluster_name": name},
     }
 
 

@@ -8,10 +8,14 @@ local function is_known(context, name)
   return name ~= nil and context ~= nil and context:get(name) ~= nil
 end
 
-local function find(context, host, path)
+local function find(context, host, path, model)
   local name = string.match(string.lower(host), "^([^.:]+)")
   if is_known(context, name) then
     return name, path
+  end
+  -- gRPC names its model inside the message, where no gateway looks; its metadata says it again.
+  if is_known(context, model) and string.match(path, "^/[%w_.]+%.[%w_]+/%u%w*$") then
+    return model, path
   end
   name = string.match(path, "^/v2/models/([^/?]+)")
   if is_known(context, name) then
@@ -48,7 +52,8 @@ function envoy_on_request(handle)
   local headers = handle:headers()
   local context = handle:filterContext()
   local path = headers:get(":path")
-  local name, inner = find(context, headers:get(":authority") or "", path)
+  local model_named = headers:get("x-pai-model")
+  local name, inner = find(context, headers:get(":authority") or "", path, model_named)
   if name == nil then
     return
   end

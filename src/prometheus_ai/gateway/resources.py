@@ -8,7 +8,8 @@ from typing import Any
 
 from prometheus_ai.domain.route import BackendRoute, RoutedRelease, RouteTable
 from prometheus_ai.gateway.bootstrap import bootstrap
-from prometheus_ai.gateway.clusters import cluster, release_of_cluster
+from prometheus_ai.gateway.clusters import cluster, grpc_cluster, release_of_cluster
+from prometheus_ai.gateway.grpc import as_grpc
 from prometheus_ai.gateway.listener import ListenerOptions, listener
 from prometheus_ai.gateway.routes import everything_else, route_configuration, virtual_host
 
@@ -23,7 +24,10 @@ def render(table: RouteTable, options: ListenerOptions) -> Files:
     """Return every file for a table; equal tables give equal bytes."""
     backends = sorted(table.backends, key=lambda route: route.backend)
     clusters = [
-        _cluster(route.backend, release) for route in backends for release in route.releases
+        text
+        for route in backends
+        for release in route.releases
+        for text in _clusters(route.backend, release)
     ]
     hosts = [_text(everything_else(backends)), *map(_virtual_host, backends)]
     head = _text(route_configuration()).removesuffix("}")
@@ -84,7 +88,8 @@ def gone(current: Files, wanted: Files) -> frozenset[tuple[str, str]]:
     names, kept = (
         {found["name"] for found in _resources(files["cds.json"])} for files in (current, wanted)
     )
-    return frozenset(release_of_cluster(name) for name in names - kept)
+    kept_releases = {release_of_cluster(name) for name in kept}
+    return frozenset(release_of_cluster(name) for name in names) - kept_releases
 
 
 def node_id(files: Files) -> str:
@@ -95,8 +100,11 @@ def node_id(files: Files) -> str:
 
 # A change touches few of many backends, so the text of the others is kept. See decision 0004.
 @lru_cache(maxsize=_KEPT)
-def _cluster(backend: str, release: RoutedRelease) -> str:
-    return _text(cluster(backend, release))
+def _clusters(backend: str, release: RoutedRelease) -> tuple[str, ...]:
+    found = [cluster(backend, release)]
+    alone = BackendRoute(backend=backend, weights=(), releases=(release,))
+    found += [grpc_cluster(backend, one) for one in as_grpc(alone).releases]
+    return tuple(_text(one) for one in found)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -6,6 +6,7 @@ from typing import Any
 from prometheus_ai.domain.route import BackendRoute, RoutedRelease, Sticky
 from prometheus_ai.gateway.balance import can_take, is_held, live_weights
 from prometheus_ai.gateway.clusters import cluster_name
+from prometheus_ai.gateway.grpc import MATCH, SUFFIX, as_grpc
 
 ROUTES = "routes"
 BACKEND_HEADER = "x-pai-backend"
@@ -23,7 +24,8 @@ NAMES_FILTER = "pai.names"
 _RETRY_ON = "connect-failure,refused-stream,reset-before-request"
 _FORMS = (
     "Known forms: /v2/models/NAME/..., /v2/models/NAME/versions/VERSION/..., /NAME/..., "
-    "any path with Host NAME or NAME.*, and GET /v2/health/live or /v2/health/ready."
+    "any path with Host NAME or NAME.*, gRPC with metadata x-pai-model: NAME, "
+    "and GET /v2/health/live or /v2/health/ready."
 )
 
 
@@ -83,6 +85,7 @@ def virtual_host(route: BackendRoute) -> dict[str, Any]:
         )
     )
     routes += _weighted(route, dict(weights), bytes_max)
+    routes = [*_grpc_routes(route), *routes]
     found: dict[str, Any] = {
         "name": route.backend,
         "domains": [route.backend],
@@ -96,6 +99,31 @@ def virtual_host(route: BackendRoute) -> dict[str, Any]:
         minted["append_action"] = "APPEND_IF_EXISTS_OR_ADD"
         found["response_headers_to_add"] = [minted]
     return found
+
+
+def _grpc_routes(route: BackendRoute) -> list[dict[str, Any]]:
+    """Return the routes of gRPC calls, as far as a replica takes them; first, since other routes match them too."""
+    reached = as_grpc(route)
+    if not reached.releases:
+        return []
+    found = [made for one in reached.releases for made in _forced(route.backend, one, 0)]
+    unforced = {"name": RELEASE_HEADER, "present_match": True, "invert_match": True}
+    found += _weighted(reached, dict(live_weights(reached)), 0)
+    found[-1]["match"] = _with_header(found[-1]["match"], unforced)
+    return [_over_grpc(made) for made in found]
+
+
+def _over_grpc(made: dict[str, Any]) -> dict[str, Any]:
+    made["match"] = made["match"] | MATCH
+    action = made.get("route")
+    if action is not None:
+        # A stream may last; the replica bounds each call by the release's own timeout.
+        action["timeout"] = "0s"
+        if "cluster" in action:
+            action["cluster"] += SUFFIX
+        for one in action.get("weighted_clusters", {}).get("clusters", ()):
+            one["name"] += SUFFIX
+    return made
 
 
 def _forced(backend: str, release: RoutedRelease, bytes_max: int) -> list[dict[str, Any]]:

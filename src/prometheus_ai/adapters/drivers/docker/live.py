@@ -10,6 +10,7 @@ from prometheus_ai.adapters.drivers.docker.exits import time_of
 from prometheus_ai.adapters.drivers.docker.names import is_stopping
 from prometheus_ai.adapters.server_state import Health
 from prometheus_ai.domain.image import (
+    GRPC_PORT,
     HTTP_PORT,
     LABEL_BACKEND,
     LABEL_GPUS,
@@ -131,13 +132,20 @@ class Replica:
         self.end(Exit(cause=cause, message=why, at=self.listed.created_at), None)
 
     def _endpoint_in(self, networks: Mapping[str, Any]) -> Endpoint | None:
+        exposed = networks.get("Ports") or {}
         if self._address:
-            published = (networks.get("Ports") or {}).get(f"{HTTP_PORT}/tcp") or []
-            ports = [int(entry["HostPort"]) for entry in published]
-            return Endpoint(host=self._address, port=ports[0]) if ports else None
+            port, grpc_port = (
+                next((int(entry["HostPort"]) for entry in exposed.get(f"{number}/tcp") or ()), None)
+                for number in (HTTP_PORT, GRPC_PORT)
+            )
+            if port is None:
+                return None
+            return Endpoint(host=self._address, port=port, grpc_port=grpc_port)
+        # A container from before replicas offered gRPC exposes no such port.
+        grpc_port = GRPC_PORT if f"{GRPC_PORT}/tcp" in exposed else None
         for network in (networks.get("Networks") or {}).values():
             if network.get("IPAddress"):
-                return Endpoint(host=network["IPAddress"], port=HTTP_PORT)
+                return Endpoint(host=network["IPAddress"], port=HTTP_PORT, grpc_port=grpc_port)
         return None
 
     def _observed(self) -> Observed:

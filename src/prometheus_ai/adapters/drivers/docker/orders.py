@@ -6,6 +6,7 @@ from typing import Any
 
 from prometheus_ai.adapters.drivers.docker.names import network_name
 from prometheus_ai.domain.image import (
+    GRPC_PORT,
     HTTP_PORT,
     LABEL_BACKEND,
     LABEL_GPUS,
@@ -55,11 +56,16 @@ def container_of(order: ReplicaOrder, place: Place) -> dict[str, Any]:
     allowed = release.spec.container or ContainerSpec()
     threads = threads_of(resources.cpu)
     environment = container_environment(threads, has_secrets=bool(order.secrets))
-    port = f"{HTTP_PORT}/tcp"
+    ports = (f"{HTTP_PORT}/tcp", f"{GRPC_PORT}/tcp")
     return {
         "Image": place.image,
         "User": f"{allowed.user}:{allowed.user}",
-        "Cmd": [*container_command(), *(("--secrets", SECRETS_FOLDER) if order.secrets else ())],
+        "Cmd": [
+            *container_command(),
+            "--grpc-port",
+            str(GRPC_PORT),
+            *(("--secrets", SECRETS_FOLDER) if order.secrets else ()),
+        ],
         "Env": [f"{name}={value}" for name, value in environment.items()],
         # Secrets come through standard input, which the engine does not keep and nobody can read again.
         "OpenStdin": bool(order.secrets),
@@ -74,14 +80,14 @@ def container_of(order: ReplicaOrder, place: Place) -> dict[str, Any]:
             LABEL_PROGRESS: f"{release.spec.timeouts.progress_s:g}",
             LABEL_GPUS: ",".join(str(gpu) for gpu in place.gpus),
         },
-        "ExposedPorts": {port: {}},
+        "ExposedPorts": {port: {} for port in ports},
         "StopSignal": "SIGTERM",
         "StopTimeout": max(1, round(release.spec.timeouts.drain_s)),
         # The platform asks the server itself; the engine's own checks would only cost.
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {
             "NetworkMode": network_name(place.home),
-            "PortBindings": _published(port, place.publish_on),
+            "PortBindings": _published(ports, place.publish_on),
             "ReadonlyRootfs": allowed.read_only_root,
             "Tmpfs": _tmpfs(allowed, has_secrets=bool(order.secrets)),
             "CapDrop": ["ALL"],
@@ -116,8 +122,8 @@ def _tmpfs(allowed: ContainerSpec, *, has_secrets: bool) -> dict[str, str]:
     return places
 
 
-def _published(port: str, address: str) -> dict[str, Any]:
-    return {port: [{"HostIp": address, "HostPort": ""}]} if address else {}
+def _published(ports: Sequence[str], address: str) -> dict[str, Any]:
+    return {port: [{"HostIp": address, "HostPort": ""}] for port in ports} if address else {}
 
 
 def _mounts(order: ReplicaOrder, place: Place) -> list[dict[str, Any]]:

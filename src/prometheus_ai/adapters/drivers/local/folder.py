@@ -59,6 +59,7 @@ class Announced:
     pid: int
     host: str
     port: int
+    grpc_port: int | None
 
 
 class ReplicaFolder:
@@ -157,7 +158,12 @@ class ReplicaFolder:
         content = _read(self.announce)
         if content is None or content.get("pid") != pid:
             return None
-        return Announced(pid=pid, host=str(content["host"]), port=int(content["http_port"]))
+        return Announced(
+            pid=pid,
+            host=str(content["host"]),
+            port=int(content["http_port"]),
+            grpc_port=content.get("grpc_port"),
+        )
 
     def exit_record(self) -> dict[str, Any] | None:
         """Return the shim's record of the end, or None."""

@@ -101,7 +101,8 @@ class Replica:
     def _observed(self, ended: Exit | None) -> Observed:
         endpoint = None
         if self.announced is not None and ended is None:
-            endpoint = Endpoint(host=self.announced.host, port=self.announced.port)
+            said = self.announced
+            endpoint = Endpoint(host=said.host, port=said.port, grpc_port=said.grpc_port)
         return Observed(
             id=self.order.id,
             backend=self.order.backend,

@@ -26,7 +26,7 @@ def order_of(
     """Return what the shim needs to start and bound the server."""
     release, spec = order.release, order.release.spec
     python, command = environment / "bin" / "python", environment / "bin" / "pai-runtime"
-    listen = ("--host", "127.0.0.1", "--port", "0")
+    listen = ("--host", "127.0.0.1", "--port", "0", "--grpc-port", "0")
     files = ("--config", str(folder / "config.json"), "--announce", str(folder / "announce.json"))
     return Order(
         id=order.id,

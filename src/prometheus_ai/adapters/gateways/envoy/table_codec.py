@@ -115,6 +115,7 @@ def _backend(route: BackendRoute) -> dict[str, Any]:
                         "id": replica.id,
                         "host": replica.endpoint.host,
                         "port": replica.endpoint.port,
+                        "grpc_port": replica.endpoint.grpc_port,
                         "is_draining": replica.is_draining,
                     }
                     for replica in release.replicas
@@ -142,7 +143,12 @@ def _to_release(found: Mapping[str, Any]) -> RoutedRelease:
         replicas=tuple(
             RoutedReplica(
                 id=str(replica["id"]),
-                endpoint=Endpoint(host=str(replica["host"]), port=int(replica["port"])),
+                endpoint=Endpoint(
+                    host=str(replica["host"]),
+                    port=int(replica["port"]),
+                    # Tables that an older control plane left on disk have none.
+                    grpc_port=replica.get("grpc_port"),
+                ),
                 is_draining=bool(replica["is_draining"]),
             )
             for replica in found["replicas"]

@@ -1,0 +1,36 @@
+"""A backend as callers of gRPC meet it: only the replicas that offer it, each at its gRPC port."""
+
+from dataclasses import replace
+from typing import Any
+
+from prometheus_ai.domain.route import BackendRoute, RoutedRelease
+
+SUFFIX = "#grpc"
+"""After the name of a release's cluster; both count as the release in statistics."""
+MATCH: dict[str, Any] = {"prefix": "/", "grpc": {}}
+
+
+def offers_grpc(release: RoutedRelease) -> bool:
+    """Whether a release has a replica with a gRPC port, drained or not."""
+    return any(replica.endpoint.grpc_port is not None for replica in release.replicas)
+
+
+def as_grpc(route: BackendRoute) -> BackendRoute:
+    """Return a backend with the releases and replicas that gRPC reaches; nothing is held or copied there."""
+    return replace(
+        route,
+        mirror=None,
+        releases=tuple(
+            replace(
+                release,
+                hold=None,
+                replicas=tuple(
+                    replace(one, endpoint=replace(one.endpoint, port=one.endpoint.grpc_port or 0))
+                    for one in release.replicas
+                    if one.endpoint.grpc_port is not None
+                ),
+            )
+            for release in route.releases
+            if offers_grpc(release)
+        ),
+    )
