@@ -43,9 +43,7 @@ def test_answers_are_compared_in_shadow_and_labels_judge_both_releases(
     )
     assert posted.status_code == 202
     second = ask(served, [2.0, 1.0])
-    told = client.feedback(
-        "scaling", [{"request_id": second.headers["x-request-id"], "label": 1}]
-    )
+    told = client.feedback("scaling", [{"request_id": second.headers["x-request-id"], "label": 1}])
     assert told["judged"] + told["waiting"] >= 1
 
     def events() -> list[object]:

@@ -15,6 +15,7 @@ from prometheus_ai.control.deploy import Deployed
 from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.plane import Hearing, Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
+from prometheus_ai.control.rollouts.own_metrics import OwnMetrics
 from prometheus_ai.control.rollouts.tick import Judge
 from prometheus_ai.domain.answers import Answer, ReplicaReading
 from prometheus_ai.domain.evidence import Moments
@@ -28,6 +29,7 @@ from prometheus_ai.testing.fake_driver import FakeDriver, FakeTarget
 from prometheus_ai.testing.fake_environment import FakeEnvironmentResolver
 from prometheus_ai.testing.fake_gateway import FakeGateway
 from prometheus_ai.testing.fake_inspector import FakeInspector
+from prometheus_ai.testing.fake_query import FakeQuery
 from prometheus_ai.testing.memory_store import MemoryStore
 
 ASKER = Asker(actor="tester", reason="scenario")
@@ -56,6 +58,7 @@ class Line:
         self.artefacts = FakeArtefactStore(root)
         self.answers = FakeAnswerLog()
         self.replicas = FakeReplicas()
+        self.queries = FakeQuery()
         self.restart()
 
     def restart(self) -> None:
@@ -65,7 +68,7 @@ class Line:
             store=self.store, artefacts=self.artefacts, drivers={"local": self.driver},
             routes=self.gateway, metrics=self.gateway, activator=self.gateway, resolver=FakeEnvironmentResolver(),
             inspector=FakeInspector(), clock=self.clock, workers=Inline(max_workers=1),
-            hearing=Hearing(log=self.answers, replicas=self.replicas),
+            hearing=Hearing(log=self.answers, replicas=self.replicas), database=self.queries,
         )  # fmt: skip
         self.control = ControlPlane(self.plane)
 
@@ -145,6 +148,7 @@ class Judged(Line):
         begin(self.plane)
         self.judge = Judge(plane=self.plane)
         self.listener = Listener(plane=self.plane)
+        self.own_metrics = OwnMetrics(plane=self.plane)
 
     def flow(self, seconds: float, per_s: int = 40, step_s: float = 0.5) -> None:
         """Let time pass under traffic, with a pass and a judgement at each step."""
@@ -155,6 +159,7 @@ class Judged(Line):
             passed += step_s
             reconcile_once(self.plane)
             self.listener.tick()
+            self.own_metrics.tick()
             self.judge.tick()
 
     def _serve(self, requests: int) -> None:

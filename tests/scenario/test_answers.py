@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from prometheus_ai.domain.answers import Feedback
-from prometheus_ai.domain.errors import InvalidInput, NotFound, Unsupported
+from prometheus_ai.domain.errors import InvalidInput, NotFound, Unavailable, Unsupported
+from prometheus_ai.domain.evidence import Sample
 from tests.scenario.conftest import Judged
 
 ROLLOUT: dict[str, Any] = {
@@ -226,3 +227,98 @@ def test_what_cannot_be_measured_is_refused(
 ) -> None:
     with pytest.raises(Unsupported, match=named):
         judged.deploy(b"one", rollout=rollout)
+
+
+def test_a_bad_replica_is_replaced_and_the_version_goes_on(judged: Judged) -> None:
+    judged.deploy(b"one", replicas=4)
+    judged.run()
+    judged.flow(60)
+    rollout = ROLLOUT | {"steps": [50, 100], "patience_s": 100_000}
+    judged.deploy(b"two", replicas=4, rollout=rollout)
+    for _ in range(100):
+        judged.flow(1)
+        if judged.served().get("v2", 0) >= 2 and judged.weights().get("v2"):
+            break
+    judged.bad_replica = next(
+        replica.id
+        for release in judged.gateway.table.backends[0].releases
+        if release.version == "v2"
+        for replica in release.replicas
+    )
+    for _ in range(900):
+        judged.flow(1)
+        if kinds(judged)[-1] == "rollout:ended":
+            break
+    assert judged.weights() == {"v2": 100.0}
+    drained = ended(judged, "replica:drained")
+    assert drained.after["replica"] == judged.bad_replica
+    assert "failures come from" in drained.reason
+
+
+def test_a_slower_queue_fails_a_mean(judged: Judged) -> None:
+    judged.queue_s = {"v2": 0.02}
+    gate = {"name": "queue_s", "tolerated": 0.1, "harmful": 0.5}
+    start(judged, steps=[50, 100], gates={"means": [gate]})
+    for _ in range(300):
+        judged.flow(1)
+        if "rollout:rolled_back" in kinds(judged):
+            break
+    assert "queue_s" in ended(judged, "rollout:rolled_back").reason
+
+
+def test_a_release_that_costs_more_fails_its_cost(judged: Judged) -> None:
+    judged.compute_s = {"v2": 0.004}
+    start(judged, steps=[50, 100], gates={"means": [{"name": "cost_per_1k"}]})
+    for _ in range(600):
+        judged.flow(1)
+        if "rollout:rolled_back" in kinds(judged):
+            break
+    event = ended(judged, "rollout:rolled_back")
+    assert "cost_per_1k" in event.reason
+
+
+METRIC = {
+    "name": "refused",
+    "query": 'sum(refused{release="$backend/$candidate"})',
+    "max": 5,
+    "failures": 2,
+}
+QUERY = 'sum(refused{release="digits/v2"})'
+
+
+def test_an_own_metric_out_of_bounds_rolls_back(judged: Judged) -> None:
+    judged.queries.samples[QUERY] = Sample(value=6.0)
+    start(judged, gates={"metrics": [METRIC]})
+    for _ in range(60):
+        judged.flow(1)
+        if "rollout:rolled_back" in kinds(judged):
+            break
+    reason = ended(judged, "rollout:rolled_back").reason
+    assert "refused" in reason
+    assert "2 of 2 readings in a row" in reason
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        Sample(problem="the query gives no series"),
+        Sample(problem="the query gives NaN"),
+        Unavailable("the database cannot be reached"),
+    ],
+)
+def test_an_own_metric_that_is_missing_lets_nothing_pass(judged: Judged, missing: Any) -> None:
+    judged.queries.samples[QUERY] = missing
+    start(judged, steps=[50, 100], gates={"metrics": [METRIC]})
+    judged.flow(120)
+    assert judged.weights()["v2"] == 50.0
+    (verdict,) = [line for line in judged.control.why("digits").next if "verdict" in line]
+    assert "refused insufficient" in verdict
+    judged.queries.samples[QUERY] = Sample(value=0.0)
+    judged.flow(60)
+    assert judged.weights()["v2"] == 100.0
+
+
+def test_own_metrics_need_a_database(judged: Judged) -> None:
+    judged.plane.database = None
+    with pytest.raises(Unsupported, match="PAI_PROMETHEUS_URL"):
+        judged.deploy(b"one", rollout={"gates": {"metrics": [METRIC]}})

@@ -45,6 +45,4 @@ def replace_bad_replica(plane: Plane, name: str) -> None:
                 ),
             )
     plane.wake.set()
-    plane.rollouts[name] = replace(
-        held, evidence=exclude_replica(held.evidence, blame.subject)
-    )
+    plane.rollouts[name] = replace(held, evidence=exclude_replica(held.evidence, blame.subject))

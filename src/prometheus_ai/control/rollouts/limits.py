@@ -56,9 +56,7 @@ def _of_traffic(spec: Spec, policy: RolloutSpec) -> tuple[str, ...]:
 
 def _mirrors(policy: RolloutSpec) -> bool:
     return (
-        policy.strategy == "shadow"
-        or policy.shadow is not None
-        or policy.low_traffic == "shadow"
+        policy.strategy == "shadow" or policy.shadow is not None or policy.low_traffic == "shadow"
     )
 
 

@@ -89,9 +89,7 @@ def _crashes(plane: Plane, backend: str, version: str, span: tuple[datetime, dat
     )
 
 
-def _unfit(
-    plane: Plane, backend: str, held: Held, policy: RolloutSpec, start: datetime
-) -> str:
+def _unfit(plane: Plane, backend: str, held: Held, policy: RolloutSpec, start: datetime) -> str:
     given_at = held.state.given_at
     if given_at is None:
         return "the step has no traffic yet"
