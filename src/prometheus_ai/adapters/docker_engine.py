@@ -148,6 +148,21 @@ class DockerEngine:
             if b'"errorDetail"' in answer.content:
                 raise InvalidInput(f"the Docker Engine took no image: {answer.text.strip()[:300]}")
 
+    def load(self, path: Path) -> None:
+        """Load the images of a saved archive."""
+        with self._said(f"loading {path.name}"), path.open("rb") as file:
+            answer = self._http.post(
+                f"{API}/images/load",
+                params={"quiet": 1},
+                content=iter(lambda: file.read(1 << 20), b""),
+                headers={"content-type": "application/x-tar"},
+                timeout=httpx.Timeout(STREAM_QUIET_S_MAX, connect=CONNECT_TIMEOUT_S),
+            )
+            _check(answer, answer.content)
+            for line in answer.content.splitlines():
+                if line.strip() and (said := json.loads(line).get("error")):
+                    raise InvalidInput(f"the engine cannot load {path.name}: {said}")
+
     def import_empty(self, reference: str) -> None:
         """Make an image with nothing in it."""
         buffer = io.BytesIO()

@@ -10,6 +10,7 @@ from prometheus_ai import __version__
 from prometheus_ai.api import (
     administration,
     backends,
+    bundles,
     containers,
     deploys,
     errors,
@@ -54,7 +55,7 @@ def _application() -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    for module in (backends, rollouts, deploys, containers, gate, records, administration):
+    for module in (backends, rollouts, deploys, containers, gate, bundles, records, administration):
         app.include_router(module.router, prefix=PREFIX, responses=errors.ERRORS)
     app.include_router(administration.open_router)
     errors.install(app)

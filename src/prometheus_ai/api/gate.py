@@ -9,8 +9,8 @@ from prometheus_ai.api.access import Admin, Control, Deployer, Viewer
 from prometheus_ai.api.backends import asker
 from prometheus_ai.control.gates.attest import Unsigned
 from prometheus_ai.control.gates.changes import ChangesView
-from prometheus_ai.control.gates.compliance import Compliance
 from prometheus_ai.control.gates.explain import GateView
+from prometheus_ai.control.show.compliance import Compliance
 from prometheus_ai.domain.gate import AdvisoryData, SignatureCheck
 
 DIGEST = r"^sha256:[0-9a-f]{64}$"

@@ -4,7 +4,7 @@ import click
 
 from prometheus_ai import __version__
 from prometheus_ai.cli.connection import Connection
-from prometheus_ai.cli.group import LazyGroup, Sections
+from prometheus_ai.cli.group import DefaultGroup, LazyGroup, Sections
 
 _AUDIT: Sections = {
     "Commands": {
@@ -48,6 +48,18 @@ _GATE: Sections = {
         "attest": (
             "prometheus_ai.cli.proof.gate_attest:attest",
             "Sign provenance, packages, findings and decision.",
+        ),
+    }
+}
+_BUNDLE: Sections = {
+    "Commands": {
+        "export": (
+            "prometheus_ai.cli.bundles.bundle_export:export",
+            "Write a release to one sealed file.",
+        ),
+        "import": (
+            "prometheus_ai.cli.bundles.bundle_import:import_bundle",
+            "Make a release of such a file.",
         ),
     }
 }
@@ -158,6 +170,26 @@ _EXPORT: Sections = {
         ),
     }
 }
+_DECISIONS: Sections = {
+    "Commands": {
+        "list": (
+            "prometheus_ai.cli.rollouts.decisions_list:list_decisions",
+            "Show what was decided; the default.",
+        ),
+        "replay": (
+            "prometheus_ai.cli.rollouts.decisions_replay:replay",
+            "Make decisions again from what they saw.",
+        ),
+    }
+}
+_REPORT: Sections = {
+    "Commands": {
+        "rollout": (
+            "prometheus_ai.cli.rollouts.report:rollout",
+            "Write the newest rollout as one page.",
+        ),
+    }
+}
 _PAI: Sections = {
     "From model to backend": {
         "init": ("prometheus_ai.cli.ship.init:init", "Write a spec for a model file."),
@@ -198,9 +230,29 @@ _PAI: Sections = {
         "releases": ("prometheus_ai.cli.watch.releases:releases", "Show the history of a backend."),
         "logs": ("prometheus_ai.cli.watch.logs:logs", "Show what replicas wrote."),
         "events": ("prometheus_ai.cli.watch.events:events", "Show who changed what, when and why."),
+        "watch": (
+            "prometheus_ai.cli.rollouts.watch:watch",
+            "Watch a backend live: weights, verdict, latency, replicas.",
+        ),
+        "plan": ("prometheus_ai.cli.rollouts.plan:plan", "Show the schedule of a rollout."),
+        "decisions": (
+            "prometheus_ai.cli.main:decisions",
+            "Show what was decided and from what, or decide it again.",
+        ),
+        "report": ("prometheus_ai.cli.main:report", "Write a rollout as a page to pass on."),
         "why": (
             "prometheus_ai.cli.watch.why:why",
             "Explain what runs, what is wanted and what is next.",
+        ),
+    },
+    "What would be": {
+        "suggest": (
+            "prometheus_ai.cli.forecast.suggest:suggest",
+            "Suggest what a backend should be given.",
+        ),
+        "simulate": (
+            "prometheus_ai.cli.forecast.simulate:simulate",
+            "Play traffic against specs on a virtual clock.",
         ),
     },
     "Supply chain": {
@@ -211,6 +263,10 @@ _PAI: Sections = {
         ),
         "model": ("prometheus_ai.cli.main:model", "Scan and sign model files."),
         "key": ("prometheus_ai.cli.main:key", "Make keys to sign with."),
+        "bundle": (
+            "prometheus_ai.cli.main:bundle",
+            "Carry releases to sites without a network.",
+        ),
         "report": ("prometheus_ai.cli.main:report", "Report on what runs, for auditors."),
     },
     "Governance": {
@@ -271,3 +327,10 @@ advisories = LazyGroup(
 model = LazyGroup("model", sections=_MODEL, help="Scan and sign model files.")
 key = LazyGroup("key", sections=_KEY, help="Make keys to sign with.")
 report = LazyGroup("report", sections=_REPORT, help="Report on what runs, for auditors.")
+bundle = LazyGroup("bundle", sections=_BUNDLE, help="Carry releases to sites without a network.")
+decisions = DefaultGroup(
+    "decisions",
+    sections=_DECISIONS,
+    help="Show what was decided about a backend and from what, or decide it again.",
+)
+report = LazyGroup("report", sections=_REPORT, help="Write a rollout as a page to pass on.")

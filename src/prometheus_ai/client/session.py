@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+from prometheus_ai.client.advice import AdviceCalls
 from prometheus_ai.client.credentials import find_credentials
 from prometheus_ai.client.deploying import SpecFile, bring_inputs, placing, read_spec_file
 from prometheus_ai.client.faults import fault
 from prometheus_ai.client.prediction import Prediction
 from prometheus_ai.client.progress import Goal, wait_until_served
 from prometheus_ai.client.records import Record, Records, record, records
-from prometheus_ai.client.tensors import infer_body, nested_data
-from prometheus_ai.client.uploads import Say, upload
 from prometheus_ai.client.rollouts import RolloutCalls
 from prometheus_ai.client.supply import SupplyCalls
+from prometheus_ai.client.tensors import infer_body, nested_data
+from prometheus_ai.client.uploads import Say, upload
 from prometheus_ai.client.wire import Wire
 from prometheus_ai.domain.errors import Unavailable
 
@@ -35,7 +36,7 @@ def _silent(_line: str) -> None:
     pass
 
 
-class Client(SupplyCalls, RolloutCalls):
+class Client(SupplyCalls, RolloutCalls, AdviceCalls):
     """The platform's verbs.
 
     Without arguments it uses ``PAI_URL`` and ``PAI_TOKEN``, then the credentials that ``pai up`` left in

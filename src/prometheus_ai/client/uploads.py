@@ -113,14 +113,14 @@ def _upload_file(wire: Wire, path: Path, say: Say) -> str:
     try:
         wire.ask("HEAD", f"/api/v1/artefacts/{digest}")
     except NotFound:
-        meter = _Meter(what=f"uploading {path.name}", total=size, say=say)
+        meter = Meter(what=f"uploading {path.name}", total=size, say=say)
         wire.upload(f"/api/v1/artefacts/{digest}", path, size, meter.add, UPLOAD_TIMEOUT_S)
     return digest
 
 
 def _digest(path: Path, say: Say) -> str:
     content = hashlib.sha256()
-    meter = _Meter(what=f"reading {path.name}", total=path.stat().st_size, say=say)
+    meter = Meter(what=f"reading {path.name}", total=path.stat().st_size, say=say)
     with path.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             content.update(chunk)
@@ -129,7 +129,7 @@ def _digest(path: Path, say: Say) -> str:
 
 
 @dataclass(kw_only=True)
-class _Meter:
+class Meter:
     """Says every tenth of a large file."""
 
     what: str

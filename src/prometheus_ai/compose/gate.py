@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from prometheus_ai.adapters.artefacts.filesystem.store import FilesystemArtefactStore
+from prometheus_ai.adapters.registries.oci import OciBundles
 from prometheus_ai.adapters.scanners.advisories import SqliteAdvisories
 from prometheus_ai.adapters.scanners.images import LayeredImageScanner, write_cyclonedx
 from prometheus_ai.adapters.scanners.model_files import ModelFileScanner
@@ -53,6 +54,7 @@ def open_gate(settings: Settings) -> Gate:
         images=LayeredImageScanner(ModelFileScanner().scan),
         advisories=_advisories(settings),
         signatures=BundleVerifier(),
+        bundles=OciBundles(),
         evidence=FilesystemArtefactStore(settings.home / "evidence"),
     )
 

@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from prometheus_ai.control import access, collect, delete, deploy, scale, shift
+from prometheus_ai.control.advise import recording, suggest
 from prometheus_ai.control.answers.feedback import Taken, take_feedback
+from prometheus_ai.control.bundles import export, take_in
 from prometheus_ai.control.containers import images, targets
 from prometheus_ai.control.containers.export import compose_export
-from prometheus_ai.control.gates import advisories, attest, changes, compliance, explain, signatures
+from prometheus_ai.control.gates import advisories, attest, changes, explain, signatures
 from prometheus_ai.control.gates.admit import check_upload
 from prometheus_ai.control.intake import spec_files, uploads
 from prometheus_ai.control.intake.inputs import look_into
@@ -16,6 +18,7 @@ from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.control.rollouts.command import Commanded, command
 from prometheus_ai.control.show import (
     audit_log,
+    compliance,
     course,
     decided,
     events,
@@ -127,6 +130,14 @@ class ControlPlane:
     def replay_decisions(self, name: str, number: int | None) -> tuple[decided.ReplayView, ...]:
         """Make decisions again from what they saw, and compare the answers."""
         return decided.replay_decisions(self.plane, name, number)
+
+    def suggest(self, name: str, version: str | None, terms: suggest.Terms) -> suggest.Suggested:
+        """Suggest what a backend should be given, each with its risk."""
+        return suggest.suggest(self.plane, name, version, terms)
+
+    def recording(self, name: str, version: str | None) -> recording.Recording:
+        """Return a backend's traffic and its measured replica, for the simulator."""
+        return recording.recording(self.plane, name, version)
 
     def logs(
         self, name: str, *, replica: str | None = None, tail: int = 100, follow: bool = False
@@ -242,6 +253,20 @@ class ControlPlane:
     def compliance(self, name: str) -> compliance.Compliance:
         """Describe what runs, who approved it and which controls that meets, each with its proof."""
         return compliance.compliance(self.plane, name)
+
+    def export_bundle(
+        self, name: str, version: str | None, archives: tuple[Artefact, ...], asker: Asker
+    ) -> export.Exported:
+        """Write a release to a bundle for a site without a network."""
+        return export.export(self.plane, name, version, archives, asker)
+
+    def import_bundle(self, bundle: Artefact, asker: Asker, *, unsealed: bool) -> take_in.Imported:
+        """Make a release of a bundle."""
+        return take_in.take_in(self.plane, bundle, asker, unsealed=unsealed)
+
+    def read_artefact(self, digest: str) -> Iterator[bytes]:
+        """Yield stored bytes."""
+        return self.plane.artefacts.read(digest)
 
     def create_token(self, name: str, role: str, asker: Asker) -> access.NewToken:
         """Make an API token; its secret is shown once."""

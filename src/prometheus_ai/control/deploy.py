@@ -64,6 +64,17 @@ def deploy(plane: Plane, request: DeployRequest, asker: Asker) -> Deployed:
             " when clients change with it",
         )
     inputs = pin(plane, request, history[-1] if history else None)
+    return deploy_pinned(plane, request, inputs, asker)
+
+
+def deploy_pinned(plane: Plane, request: DeployRequest, inputs: Inputs, asker: Asker) -> Deployed:
+    """Make or find the release of a spec and of inputs that are stored here already.
+
+    Raises:
+        Refused: a rollout does not fit the room there is.
+        Conflict: the version exists with other content, or the backend is being deleted.
+    """
+    spec = request.spec
     try:
         with plane.lock, plane.store.write() as tx:
             deployed = _store(plane, tx, request, inputs, asker)

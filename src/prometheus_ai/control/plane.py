@@ -32,8 +32,10 @@ from prometheus_ai.ports.metric_source import MetricSource
 from prometheus_ai.ports.model_inspector import ModelInspector
 from prometheus_ai.ports.model_scanner import ModelScanner
 from prometheus_ai.ports.replica_reader import ReplicaReader
+from prometheus_ai.ports.profiles import ProfileSource
 from prometheus_ai.ports.route_table import RouteTablePort
 from prometheus_ai.ports.secret_source import SecretSource
+from prometheus_ai.ports.sealed_bundle import BundleFormat
 from prometheus_ai.ports.signatures import SignatureVerifier
 from prometheus_ai.ports.state_store import StateStore
 from prometheus_ai.ports.target_opener import OpenedTarget, TargetOpener
@@ -112,6 +114,8 @@ class Gate:
     lock: threading.Lock = field(default_factory=threading.Lock)
     scans: dict[tuple[str, str, frozenset[str]], ModelScan] = field(default_factory=dict)
     """Scans by model digest, scanner and allowed names; made again after a restart."""
+    bundles: BundleFormat | None = None
+    """None where no bundles are written or read."""
     signatures_added: int = 0
     """Signatures and attestations that came in this process: what runs is judged again then."""
     flags: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -176,6 +180,8 @@ class Plane:
     workers: ThreadPoolExecutor
     builders: Mapping[str, ImageBuilder] = field(default_factory=dict)
     """By target name, for targets that run containers."""
+    profiles: ProfileSource | None = None
+    """Asks replicas what they measured; None in tests that suggest nothing."""
     activator: Activator | None = None
     """Who holds requests for sleeping releases; None in tests that let nothing sleep."""
     opener: TargetOpener = field(default_factory=NoTargets)

@@ -74,6 +74,10 @@ class Kind(StrEnum):
     """A signature over a model or image was stored; the event says which key made it."""
     ADVISORIES_UPDATED = "advisories:updated"
     """The gate judges by other advisory data from now on."""
+    BUNDLE_EXPORTED = "bundle:exported"
+    """A release was written to a bundle, with everything that is known of it."""
+    BUNDLE_IMPORTED = "bundle:imported"
+    """A bundle became a release here; the event says which key sealed it."""
     ARTEFACTS_COLLECTED = "artefacts:collected"
     """Artefacts and environments that nothing needs were removed."""
 

@@ -24,6 +24,8 @@ def judge(evidence: Evidence, rule: AttestationRule) -> RuleResult:
     """Demand statements about this very subject by keys of the policy; a decision must say that it passed."""
     if rule.mode == "off":
         return skipped(RULE, "the policy does not ask for attestations")
+    if not evidence.subject:
+        return skipped(RULE, "its image is not made yet")
     missing = tuple(
         kind
         for kind in rule.demand
@@ -42,7 +44,6 @@ def _counts(one: SignatureCheck, kind: str, subject: str, rule: AttestationRule)
     return (
         bool(one.key)
         and not one.problem
-        and bool(subject)
         and one.subject == subject
         and one.predicate == PREDICATES[kind]
         and (not rule.keys or one.key in rule.keys)

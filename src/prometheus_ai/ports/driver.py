@@ -41,6 +41,11 @@ class ReplicaOrder:
     lock_path: Path
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     """By file name; written where only the replica reads them, and nowhere else."""
+    image: str = ""
+    """Id of the image that was decided about: no other may run, whatever tags and labels say meanwhile.
+
+    Empty where nothing was decided about an image.
+    """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -31,3 +31,19 @@ class ImageSaver(Protocol):
             NotFound: the engine has no such image.
             Unavailable: the engine or the disk cannot do it now.
         """
+
+
+@runtime_checkable
+class ImageLoader(Protocol):
+    """An engine that takes images as files."""
+
+    def load(self, path: Path, image: str) -> None:
+        """Load an image that a file holds, unless the engine has it; ``image`` is its id.
+
+        Raises:
+            Corrupted: the engine made another image of it.
+            Unavailable: the engine cannot take it now.
+        """
+
+    def has(self, image: str) -> bool:
+        """Whether the engine has the image with this id."""

@@ -25,7 +25,7 @@ WANTED = {
     "up", "down", "init", "schema", "diff", "deploy", "predict", "status", "releases", "route",
     "promote", "rollback", "rollout", "feedback", "scale", "logs", "events", "why", "audit", "delete", "doctor",
     "version", "server", "gateway", "token", "completion", "gc", "gate", "advisories",
-    "model", "key", "image", "target", "report", "export",
+    "model", "key", "image", "target", "report", "suggest", "simulate", "bundle", "export",
 }  # fmt: skip
 
 

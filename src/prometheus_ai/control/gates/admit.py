@@ -152,8 +152,9 @@ def _gather(
     )
     components = known.sbom.components if known.sbom else ()
     advisories, found = _weaknesses(gate, components, section)
-    subject = known.image or release.digest
-    said = signatures_of(plane, gate, subject, policy)
+    # Of a target that runs images, nothing but the image is the subject, once it is made.
+    subject = known.image or ("" if release.spec.target in plane.builders else release.digest)
+    said = signatures_of(plane, gate, subject, policy) if subject else ()
     return replace(
         known, advisories=advisories, vulnerabilities=found, subject=subject, attestations=said,
         image_signatures=said if known.image else (),

@@ -30,14 +30,27 @@ def examine_image(plane: Plane, release: Release) -> None:
         return
     with plane.store.read() as reading:
         home = reading.setting("installation") or ""
+        imported = reading.setting(imported_setting(release.digest))
     with tempfile.TemporaryDirectory(prefix="pai-image-") as folder:
         path = Path(folder) / "image.tar"
-        image = saver.save(image_tag(home, release), path)
+        image = saver.save(imported or image_tag(home, release), path)
         found = replace(plane.gate.images.scan(path), image=image)
     content = rfc8785.dumps(_SCAN.dump_python(found, mode="json"))
     document = plane.gate.evidence.put_stream([content], expected=None)
     with plane.store.write() as tx:
         tx.put_setting(_setting(release), json.dumps({"image": image, "document": document}))
+
+
+def looked_into(plane: Plane, release: Release) -> str:
+    """Return the id of the image that was looked into for a release; nothing where there was none."""
+    with plane.store.read() as reading:
+        held = reading.setting(_setting(release))
+    return str(json.loads(held)["image"]) if held else ""
+
+
+def imported_setting(digest: str) -> str:
+    """Return the setting that names the image which a bundle brought for a release, by its digest."""
+    return f"imported-image/{digest}"
 
 
 def with_image(plane: Plane, gate: Gate, release: Release, evidence: Evidence) -> Evidence:

@@ -10,7 +10,7 @@ KEPT_S = 3600.0
 
 def has_artefact(plane: Plane, digest: str) -> bool:
     """Whether these bytes are stored; asking for them keeps them for a while."""
-    _keep(plane, digest)
+    keep_fresh(plane, digest)
     return plane.artefacts.has(digest)
 
 
@@ -21,7 +21,7 @@ def put_artefact(plane: Plane, chunks: Iterable[bytes], expected: str) -> str:
         Corrupted: the bytes have another digest.
         Unavailable: the disk is full.
     """
-    _keep(plane, expected)
+    keep_fresh(plane, expected)
     return plane.artefacts.put_stream(chunks, expected=expected)
 
 
@@ -32,9 +32,9 @@ def put_tree(plane: Plane, files: Mapping[str, str]) -> str:
         InvalidInput: a path leaves the folder, or a file is not stored.
     """
     digest = plane.artefacts.put_tree(dict(files))
-    _keep(plane, digest)
+    keep_fresh(plane, digest)
     for stored in files.values():
-        _keep(plane, stored)
+        keep_fresh(plane, stored)
     return digest
 
 
@@ -47,6 +47,7 @@ def fresh_uploads(plane: Plane) -> frozenset[str]:
         return frozenset(plane.work.uploads)
 
 
-def _keep(plane: Plane, digest: str) -> None:
+def keep_fresh(plane: Plane, digest: str) -> None:
+    """Keep bytes that no release names yet from being collected for a while."""
     with plane.work.lock:
         plane.work.uploads[digest] = plane.clock.monotonic()

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prometheus_ai.control.gates.admit import admit
+from prometheus_ai.control.gates.image_evidence import looked_into
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.errors import (
     Corrupted,
@@ -106,8 +107,19 @@ def _start(plane: Plane, launch: Launch) -> None:
         model_path=plane.artefacts.open_path(release.inputs.model),
         lock_path=plane.artefacts.open_path(release.inputs.lock),
         secrets=_secrets(plane, release),
+        image=_image(plane, release),
     )
     driver.start(order)
+
+
+def _image(plane: Plane, release: Release) -> str:
+    """Return the image that the gate decided about: what it did not look into does not start."""
+    image = looked_into(plane, release)
+    if not image and plane.gate is not None and release.spec.target in plane.builders:
+        raise Refused(
+            f"the image of {release.id} was never looked into", hint="deploy the release again"
+        )
+    return image
 
 
 def _secrets(plane: Plane, release: Release) -> Mapping[str, Secret]:

@@ -125,7 +125,7 @@ class DockerDriver:
             if found is not None:
                 self._run(found["Id"], order)
                 return
-            image = self._image(order.release)
+            image = self._image(order)
             labels = (image.get("Config") or image.get("ContainerConfig") or {}).get("Labels") or {}
             if labels.get(LABEL_WEIGHTS) == "mount":
                 self._volumes.ensure(order.release.inputs.model, order.model_path)
@@ -277,16 +277,23 @@ class DockerDriver:
             self._engine.post(f"/containers/{container}/start")
             write(line.encode() + b"\n")
 
-    def _image(self, release: Release) -> Mapping[str, Any]:
-        """Return the newest image made for a release, found by its label: tags can be moved."""
+    def _image(self, order: ReplicaOrder) -> Mapping[str, Any]:
+        """Return the image that was decided about; else the newest one made for the release, by its label."""
+        release = order.release
+        missing = Unavailable(
+            f"the image of {release.id} is not on target {self._options.target!r}",
+            hint="it is made by prepare; deploy the release again",
+        )
+        if order.image:
+            known: Mapping[str, Any] | None = self._engine.find(f"/images/{order.image}/json")
+            if known is None:
+                raise missing
+            return known
         wanted = f"{release.id}@{release.digest}"
         labels = [f"{LABEL_HOME}={self._options.home}", f"{LABEL_RELEASE}={wanted}"]
         found = self._engine.get("/images/json", filters={"label": labels})
         if not found:
-            raise Unavailable(
-                f"the image of {release.id} is not on target {self._options.target!r}",
-                hint="it is made by prepare; deploy the release again",
-            )
+            raise missing
         newest = max(found, key=lambda image: image["Created"])
         facts: Mapping[str, Any] = self._engine.get(f"/images/{newest['Id']}/json")
         return facts

@@ -4,6 +4,7 @@ References, layouts and credentials enter; pushed and pulled images with everyth
 Credentials never enter a message, a log or a file.
 """
 
+from prometheus_ai.adapters.registries.oci.bundles import OciBundles, seal_bundle
 from prometheus_ai.adapters.registries.oci.client import OciRegistry
 from prometheus_ai.adapters.registries.oci.credentials import credentials_of
 from prometheus_ai.adapters.registries.oci.layout import Layout, open_layout
@@ -12,6 +13,7 @@ from prometheus_ai.adapters.registries.oci.transfer import attach, pull, push, s
 
 __all__ = [
     "Layout",
+    "OciBundles",
     "OciRegistry",
     "Reference",
     "attach",
@@ -20,5 +22,6 @@ __all__ = [
     "pull",
     "push",
     "read_reference",
+    "seal_bundle",
     "signatures_of",
 ]
