@@ -100,6 +100,7 @@ ENGINES = {
     "lightgbm": _packaged("lightgbm"),
     "onnxruntime": _packaged("onnxruntime"),
     "pandas": _apart("pandas"),
+    "prometheus": _installed("prometheus", "prometheus"),
     "pyarrow": _packaged("pyarrow"),
     "sklearn": _packaged("sklearn"),
     "torch": _apart("torch"),
