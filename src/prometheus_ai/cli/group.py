@@ -113,3 +113,15 @@ def _leave_quietly() -> NoReturn:
     # The reader has gone; Python must not complain about it once more while it shuts down.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(exits.BROKEN_PIPE)
+
+
+class DefaultGroup(LazyGroup):
+    """A group whose first command is meant where none is named: ``pai decisions digits`` lists."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; a word that names none is the first argument of the default one."""
+        if args and args[0] not in self._known:
+            args = [next(iter(self._known)), *args]
+        return super().resolve_command(ctx, args)

@@ -69,6 +69,10 @@ _REPORT: Sections = {
             "prometheus_ai.cli.proof.report_compliance:compliance",
             "Show what runs, who approved it and which controls that meets.",
         ),
+        "rollout": (
+            "prometheus_ai.cli.rollouts.report:rollout",
+            "Write the newest rollout as one page.",
+        ),
     }
 }
 _ADVISORIES: Sections = {
@@ -182,14 +186,6 @@ _DECISIONS: Sections = {
         ),
     }
 }
-_REPORT: Sections = {
-    "Commands": {
-        "rollout": (
-            "prometheus_ai.cli.rollouts.report:rollout",
-            "Write the newest rollout as one page.",
-        ),
-    }
-}
 _PAI: Sections = {
     "From model to backend": {
         "init": ("prometheus_ai.cli.ship.init:init", "Write a spec for a model file."),
@@ -239,7 +235,6 @@ _PAI: Sections = {
             "prometheus_ai.cli.main:decisions",
             "Show what was decided and from what, or decide it again.",
         ),
-        "report": ("prometheus_ai.cli.main:report", "Write a rollout as a page to pass on."),
         "why": (
             "prometheus_ai.cli.watch.why:why",
             "Explain what runs, what is wanted and what is next.",
@@ -267,7 +262,7 @@ _PAI: Sections = {
             "prometheus_ai.cli.main:bundle",
             "Carry releases to sites without a network.",
         ),
-        "report": ("prometheus_ai.cli.main:report", "Report on what runs, for auditors."),
+        "report": ("prometheus_ai.cli.main:report", "Report on rollouts, and on what runs."),
     },
     "Governance": {
         "audit": ("prometheus_ai.cli.main:audit", "Verify or export the tamper-evident log."),
@@ -326,11 +321,10 @@ advisories = LazyGroup(
 )
 model = LazyGroup("model", sections=_MODEL, help="Scan and sign model files.")
 key = LazyGroup("key", sections=_KEY, help="Make keys to sign with.")
-report = LazyGroup("report", sections=_REPORT, help="Report on what runs, for auditors.")
+report = LazyGroup("report", sections=_REPORT, help="Report on rollouts, and on what runs.")
 bundle = LazyGroup("bundle", sections=_BUNDLE, help="Carry releases to sites without a network.")
 decisions = DefaultGroup(
     "decisions",
     sections=_DECISIONS,
     help="Show what was decided about a backend and from what, or decide it again.",
 )
-report = LazyGroup("report", sections=_REPORT, help="Write a rollout as a page to pass on.")

@@ -19,13 +19,14 @@ from tests.unit.cli.conftest import Pai
 
 SNAPSHOT = Path(__file__).with_name("help.txt")
 PAI = [sys.executable, "-m", "prometheus_ai.cli"]
-READS = {"status", "releases", "logs", "events", "why", "diff", "predict", "verify", "list",
+READS = {"watch", "plan", "replay", "status", "releases", "logs", "events", "why", "diff", "predict", "verify", "list",
          "doctor", "version", "gc"}  # fmt: skip
 WANTED = {
     "up", "down", "init", "schema", "diff", "deploy", "predict", "status", "releases", "route",
     "promote", "rollback", "rollout", "feedback", "scale", "logs", "events", "why", "audit", "delete", "doctor",
     "version", "server", "gateway", "token", "completion", "gc", "gate", "advisories",
     "model", "key", "image", "target", "report", "suggest", "simulate", "bundle", "export",
+    "watch", "plan", "decisions",
 }  # fmt: skip
 
 
