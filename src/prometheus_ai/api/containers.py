@@ -14,6 +14,7 @@ from prometheus_ai.api.deploys import deploy_request
 from prometheus_ai.api.live import live
 from prometheus_ai.control.containers.targets import TargetView
 from prometheus_ai.domain.image import BuildPlan, BuildRecord
+from prometheus_ai.domain.image_bases import BaseAdvice
 from prometheus_ai.domain.target import TargetRecord
 
 router = APIRouter(tags=["targets and images"])
@@ -53,6 +54,14 @@ def plan_image(
 ) -> BuildPlan:
     """Say what would be built for a spec, and why; nothing is built."""
     return control.plan_image(deploy_request(body), target)
+
+
+@router.post("/images/bases", operation_id="judge_bases")
+def judge_bases(
+    body: DeployBody, control: Control, _token: Deployer, target: OnTarget = "docker"
+) -> BaseAdvice:
+    """Compare slim, full and alpine for the packages that a deploy of this spec would install."""
+    return control.judge_bases(deploy_request(body), target)
 
 
 @router.post("/images/ejections", operation_id="eject_image")

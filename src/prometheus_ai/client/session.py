@@ -275,6 +275,12 @@ class Client(SupplyCalls, RolloutCalls, AdviceCalls):
         """Say what would be built for a spec, and why."""
         return record(self._about_image("/api/v1/images/plans", spec, target))
 
+    def image_bases(
+        self, spec: Path | str | Mapping[str, Any], *, target: str = "docker"
+    ) -> Record:
+        """Compare slim, full and alpine for the packages of a spec."""
+        return record(self._about_image("/api/v1/images/bases", spec, target))
+
     def image_build(
         self,
         spec: Path | str | Mapping[str, Any],

@@ -39,6 +39,7 @@ from prometheus_ai.domain.answers import Feedback
 from prometheus_ai.domain.event import Role, Token
 from prometheus_ai.domain.gate import AdvisoryData, SignatureCheck
 from prometheus_ai.domain.image import BuildEvent, BuildPlan, BuildRecord
+from prometheus_ai.domain.image_bases import BaseAdvice
 from prometheus_ai.domain.release import Artefact
 from prometheus_ai.domain.spec import Spec
 from prometheus_ai.domain.target import TargetRecord
@@ -207,6 +208,10 @@ class ControlPlane:
     ) -> BuildRecord:
         """Build the image that a deploy of a spec would run."""
         return images.build_of(self.plane, request, target, asker, on_event)
+
+    def judge_bases(self, request: DeployRequest, target: str) -> BaseAdvice:
+        """Compare base images for what a spec installs."""
+        return images.bases_of(self.plane, request, target)
 
     def eject_image(self, request: DeployRequest, target: str) -> Mapping[str, str]:
         """Return the files from which the same image is built without the platform."""

@@ -29,13 +29,19 @@ def owners_of(databases: Mapping[str, str]) -> dict[str, Package]:
         if path.endswith("dpkg/status") or "/dpkg/status.d/" in path:
             for stanza in text.split("\n\n"):
                 versions |= dict(_STANZA.findall(stanza))
+    # Folders belong to everyone, and some are links, such as ``/lib``.
+    folders: set[str] = set()
     for path, text in databases.items():
         if match := _LIST.search(path):
             name = match[1].partition(":")[0]
             package = Package(name=name, version=versions.get(name, ""), kind="dpkg")
-            owners |= dict.fromkeys(_listed(text), package)
+            lines = [line.lstrip("/") for line in text.splitlines()]
+            owners |= dict.fromkeys(lines, package)
+            folders |= {line.rpartition("/")[0] for line in lines}
         elif path.endswith("apk/db/installed"):
             owners |= dict(_apk(text))
+    for folder in folders:
+        owners.pop(folder, None)
     # Last: of a Python package that a distribution ships, the distribution's list stays the owner.
     for path, text in databases.items():
         if match := _RECORD.search(path):
@@ -54,14 +60,6 @@ def owner_of(path: str, owners: Mapping[str, Package]) -> Package | None:
         folder, _, name = path.rpartition("/__pycache__/")
         found = owners.get(f"{folder}/{name.partition('.')[0]}.py")
     return found
-
-
-def _listed(text: str) -> Iterator[str]:
-    """Yield the files of dpkg's list; folders belong to everyone, and some are links such as ``/lib``."""
-    lines = text.splitlines()
-    for line, after in zip(lines, [*lines[1:], ""], strict=True):
-        if not after.startswith(f"{line}/"):
-            yield line.lstrip("/")
 
 
 def _apk(text: str) -> Iterator[tuple[str, Package]]:

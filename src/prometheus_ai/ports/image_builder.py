@@ -1,11 +1,12 @@
 """Making images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from prometheus_ai.domain.image import BaseImage, BuildEvent, BuildPlan, BuildRecord, ImageFacts
+from prometheus_ai.domain.image_bases import IndexFile
 from prometheus_ai.domain.release import Release
 from prometheus_ai.ports.driver import Progress
 
@@ -59,6 +60,16 @@ class ImageBuilder(Protocol):
         Raises:
             Unavailable: the package index cannot be reached.
         """
+
+    def offered(self, names: Sequence[str]) -> Mapping[str, Sequence[IndexFile]]:
+        """Return the files that the package index has of each package.
+
+        Raises:
+            Unavailable: the index cannot be reached.
+        """
+
+    def sizes(self, references: Sequence[str]) -> Mapping[str, int]:
+        """Return the bytes of those images that the engine has already."""
 
     def find(self, plan: BuildPlan) -> str | None:
         """Return the id of an image that was built from this very plan, or None."""

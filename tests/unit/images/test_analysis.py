@@ -125,6 +125,7 @@ def test_packages_are_weighed_with_their_bytecode_and_tests() -> None:
         f"{SITE}/scipy-1.0.dist-info/RECORD": "scipy/a.py,,\nscipy/tests/t.py,,\n../../../bin/scipy,,\n",
         "var/lib/dpkg/status": "Package: libc6\nStatus: install ok installed\nVersion: 2.36\n\n",
         "var/lib/dpkg/info/libc6:amd64.list": "/.\n/lib64\n/lib64/ld.so\n/usr\n/usr/lib\n/usr/lib/libc.so\n",
+        "var/lib/dpkg/info/cpp.list": "/.\n/lib64\n/usr\n/usr/bin\n/usr/bin/cpp\n",
         "lib/apk/db/installed": "P:musl\nV:1.2\nF:lib\nR:ld-musl.so\n\n",
     }
     contents = image(

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_ai.build import MODEL_IN_CONTEXT, PlanInputs, plan_image
+from prometheus_ai.build.bases import judge_bases, offers_for
+from prometheus_ai.build.packages import entries
 from prometheus_ai.control.deploy import next_version, release_digest
 from prometheus_ai.control.gates.image_evidence import imported_setting
 from prometheus_ai.control.intake.inputs import pin
@@ -15,6 +17,7 @@ from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.domain.errors import InvalidInput, NotFound, Unsupported
 from prometheus_ai.domain.image import BuildEvent, BuildPlan, BuildRecord, BuildStep, ImageLayer
+from prometheus_ai.domain.image_bases import BaseAdvice
 from prometheus_ai.domain.release import Release
 from prometheus_ai.domain.target import LOCAL
 from prometheus_ai.ports.artefact_store import ArtefactStore
@@ -161,6 +164,22 @@ def build_of(
         lambda line: plane.work.report(release.backend, release.version, line),
         on_event,
     )
+
+
+def bases_of(plane: Plane, request: DeployRequest, target: str) -> BaseAdvice:
+    """Compare slim, full and alpine for what a deploy of this spec would install.
+
+    Raises:
+        Unsupported: the target runs no containers.
+        InvalidInput, NotFound, Unavailable: as for a deploy.
+    """
+    release = _draft(plane, request)
+    builder = maker_of(plane, target).builder
+    lock = plane.artefacts.open_path(release.inputs.lock).read_text()
+    python = release.inputs.python
+    measured = builder.sizes([one.reference for one in offers_for(python, {})])
+    files = builder.offered([name for name, _ in entries(lock)])
+    return judge_bases(lock, files, offers_for(python, measured), python)
 
 
 def eject_of(plane: Plane, request: DeployRequest, target: str) -> Mapping[str, str]:

@@ -105,7 +105,8 @@ class _Trying:
                 if kept == everything:
                     break
             else:
-                self.bench.say(f"broke: {', '.join(batch)}")
+                first = next(one for one in made if one.worked_before and not one.works_after)
+                self.bench.say(f"broke {first.name}: {first.words} ({', '.join(batch)})")
                 self.bench.trial.remove(f"{self.name}:trial")
                 checks = checks or made
         return self._proof(kept, everything, checks)

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from uv import find_uv_bin
 
 from prometheus_ai.adapters.builders.docker.command import DockerCommand
 from prometheus_ai.adapters.builders.docker.contents import layer_files
+from prometheus_ai.adapters.builders.docker.index import offered
 from prometheus_ai.adapters.builders.docker.network import BuildNetwork
 from prometheus_ai.adapters.builders.docker.progress import Progress
 from prometheus_ai.adapters.docker_engine import DockerEngine
@@ -33,6 +34,7 @@ from prometheus_ai.domain.image import (
     ImageLayer,
     LayerFacts,
 )
+from prometheus_ai.domain.image_bases import IndexFile
 from prometheus_ai.ports.image_builder import BuildFiles
 
 EPOCH = 315_532_800
@@ -102,6 +104,15 @@ class DockerBuilder:
                 return tuple(missing)
             missing.extend(new[:1])
         return tuple(missing)
+
+    def offered(self, names: Sequence[str]) -> Mapping[str, Sequence[IndexFile]]:
+        """Ask the index that builds use."""
+        return offered(self._network, names)
+
+    def sizes(self, references: Sequence[str]) -> Mapping[str, int]:
+        """Ask the engine, which pulls nothing for it."""
+        found = {name: self._engine.find(f"/images/{name}/json") for name in references}
+        return {name: int(facts["Size"]) for name, facts in found.items() if facts is not None}
 
     def find(self, plan: BuildPlan) -> str | None:
         """Look for the plan's label."""
