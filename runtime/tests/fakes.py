@@ -141,8 +141,10 @@ class FakeServer:
         self.model = self.add_model("tiny", TinyModel(), batching or Batching())
         self.host.phase = "ready"
 
-    def add_model(self, name: str, model: Any, batching: Batching) -> HostedModel:
-        config = ModelConfig(name=name, version="1", path=cast(Any, None), batching=batching)
+    def add_model(
+        self, name: str, model: Any, batching: Batching, version: str = "1"
+    ) -> HostedModel:
+        config = ModelConfig(name=name, version=version, path=cast(Any, None), batching=batching)
         hosted = HostedModel(config, self.host.throttling, "engine", ModelStats())
         plan = Plan(model.signature, model.batchable, batching.pad)
         loaded = Loaded(
@@ -155,7 +157,7 @@ class FakeServer:
             timings=((1, 1e-6),),
         )
         hosted.open(loaded)
-        self.host.models[name] = {"1": hosted}
+        self.host.put(hosted)
         return hosted
 
     def connect(self) -> tuple[Connection, FakeTransport]:

@@ -34,8 +34,9 @@ def taught(plan: Plan, *bodies: bytes) -> Shortcuts:
 def test_a_body_like_one_before_is_read() -> None:
     found = taught(NUMBERS, PLAIN).read(PLAIN.replace(b"[1,2]}", b"[3.5,-1e3]}"))
     assert found is not None
-    decoded, part = found
-    assert decoded.rows == 1
+    known, part = found
+    assert known.decoded.rows == 1
+    assert PLAIN[known.values_at :] == b"[1,2]}]}"
     assert part == decode(NUMBERS, PLAIN.replace(b"[1,2]}", b"[3.5,-1e3]}"), None, True).parts[0]
 
 
@@ -114,7 +115,7 @@ def test_whatever_the_short_way_reads_the_long_way_reads_alike(
             assert found is None
             return
         if found is not None:
-            known, part = found
+            known, part = found[0].decoded, found[1]
             assert (known.rows, known.row_shapes, [part]) == (
                 decoded.rows,
                 decoded.row_shapes,

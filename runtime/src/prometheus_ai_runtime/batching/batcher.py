@@ -76,6 +76,17 @@ class Batcher:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
+    def offer(self, work: Work) -> bool:
+        """Queue one row without a tenant if it may be; ``submit`` says why it may not."""
+        lineup = self.lineup
+        if self._call is None or lineup.rows >= self._queue_rows_max:
+            return False
+        lineup.push(work)
+        if not self._scheduled and self.busy_since is None:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+        return True
+
     def cancel(self, work: Work) -> None:
         """Give up work whose client went away; what already runs, runs on unseen."""
         if work.settled:

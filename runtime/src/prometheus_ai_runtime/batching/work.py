@@ -36,7 +36,7 @@ class BatchResult:
         self.head: bytes | None = None
         """Response header lines common to the batch; the HTTP side fills it once."""
         self.fragments: list[bytes] = []
-        """The JSON around each output's values in a one-row answer; filled with ``head``."""
+        """The JSON around each output's values in a one-row answer; filled once."""
         self._json: list[list[bytes] | None] | None = None
 
     def json_rows(self, index: int) -> list[bytes]:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from prometheus_ai_runtime.batching.streaming import Window
 from prometheus_ai_runtime.batching.work import Work
-from prometheus_ai_runtime.errors import InvalidRequest
+from prometheus_ai_runtime.errors import InvalidRequest, RequestError
 from prometheus_ai_runtime.hosting.model import HostedModel
 
 
@@ -53,4 +53,9 @@ def enter(
         work.shape_key = plan.grouping(work.row_shapes) if plan.padded else work.row_shapes
     work.cost = 1 if model.cost is None else model.cost(work)
     work.throttled_from_us = model.throttling.total_us
-    model.batcher.submit(work)
+    try:
+        model.batcher.submit(work)
+    except RequestError:
+        # Whoever gives it up later must not take it from a queue that never had it.
+        work.settled = True
+        raise

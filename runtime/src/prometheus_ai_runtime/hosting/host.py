@@ -60,7 +60,7 @@ class ModelHost:
         versions = self.models.setdefault(config.name, {})
         before = versions.get(config.version)
         if before is None or not before.ready:
-            versions[config.version] = model
+            self.put(model)
             if before is not None and before.state == "returning":
                 model.state, model.reason = before.state, before.reason
                 model.held, before.held = before.held, []
@@ -77,10 +77,17 @@ class ModelHost:
             return
         self._loaded(model, loaded)
         if before is not None and before is not model:
-            versions[config.version] = model
+            self.put(model)
             await self._retire(before, "unloaded", "replaced by a newer load")
         self._trim_to_room(model)
         model.release_held()
+
+    def put(self, model: HostedModel) -> None:
+        """Let requests find a model, in the place of one with the same name and version."""
+        versions = self.models.setdefault(model.config.name, {})
+        versions[model.config.version] = model
+        for one in versions.values():
+            one.is_sole = len(versions) == 1 and not self.room.bounded
 
     async def unload(self, name: str, version: str = "") -> None:
         """Unload a model, or one version of it, after the requests it has taken are answered."""

@@ -54,6 +54,8 @@ class HostedModel:
         self.finite_only = non_finite != "allow"
         self.only_streams = False
         self.last_used = 0.0
+        self.is_sole = True
+        """Whether its name alone means it, and nobody keeps account of its use; the host says so."""
         self.memory_bytes = config.memory_bytes or 0
         self.held: list[Callable[[], None]] = []
         self.recent = RecentAnswers()

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from time import perf_counter
 from typing import cast
 
@@ -11,6 +12,7 @@ from prometheus_ai_runtime.http.chunked import BadChunk, ChunkedBody
 from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.exchange import Exchange
 from prometheus_ai_runtime.http.head import BadHead, Head
+from prometheus_ai_runtime.tensors.shortcut import AFTER_VALUES
 
 _HEAD, _BODY, _CHUNKED, _DEAF = range(4)
 _LINGER_S = 1.0
@@ -21,6 +23,7 @@ class Connection(asyncio.Protocol):
     """HTTP/1.1 on one socket. Requests may be pipelined; answers leave in the order of requests."""
 
     __slots__ = (
+        "_again",
         "_body",
         "_body_left",
         "_buffer",
@@ -34,7 +37,11 @@ class Connection(asyncio.Protocol):
         "_since",
         "_state",
         "_transport",
+        "_usual",
+        "_usual_bytes",
+        "_usual_start",
         "_writable",
+        "_write",
         "first_byte_at",
     )
 
@@ -51,6 +58,15 @@ class Connection(asyncio.Protocol):
         """The last head that came whole and was known, as it came; no request begins with its end."""
         self._same_head: Head | None = None
         self._exchanges: deque[Exchange] = deque()
+        self._again: Exchange | None = None
+        """The usual exchange once it is answered, if nothing else is under way."""
+        self._usual: Exchange | None = None
+        """The last exchange whose like may follow; another one differs from it in values alone."""
+        self._usual_start = b""
+        """What its request began with: the head, and the body up to the values."""
+        self._usual_bytes = 0
+        """How long its request was."""
+        self._write: Callable[[bytes], None] = _unconnected
         self._reserved = 0
         self._since = self.first_byte_at = perf_counter()
         self._writable = True
@@ -58,6 +74,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask the door for a place; without one, answer 503 and end."""
         self._transport = cast(asyncio.Transport, transport)
+        self._write = self._transport.write
         if not self._door.admit(self):
             self._transport.write(
                 response(
@@ -74,15 +91,30 @@ class Connection(asyncio.Protocol):
         self._release()
         self._state = _DEAF
         for exchange in self._exchanges:
-            exchange.answered = True
-            if exchange.work_owner is not None:
+            # What was refused is answered, and in no queue.
+            if not exchange.answered and exchange.work_owner is not None:
                 exchange.work_owner.cancel(exchange)
+            exchange.answered = True
         self._exchanges.clear()
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; one whole request with a known head takes the short way."""
         door = self._door
         door.bytes_seen_at = now = perf_counter()
+        usual = self._again
+        if usual is not None:
+            self._again = None
+            start = self._usual_start
+            if (
+                len(data) == self._usual_bytes
+                and data.startswith(start)
+                and data.endswith(AFTER_VALUES)
+                and not door.draining
+            ):
+                self._since = now
+                if usual.repeater.begin_again(usual, data[len(start) : -3], now):
+                    self._exchanges.append(usual)
+                    return
         if self._state == _HEAD and not self._buffer:
             self.first_byte_at = self._since = now
             if data.startswith(self._same):
@@ -98,6 +130,10 @@ class Connection(asyncio.Protocol):
                     exchange = Exchange(self, head, now, body)
                     exchanges.append(exchange)
                     door.run(exchange)
+                    if exchange.values_at:
+                        self._usual = exchange
+                        self._usual_bytes = len(data)
+                        self._usual_start = data[: len(self._same) + exchange.values_at]
                 else:
                     self._dispatch(head, body)
                 return
@@ -132,6 +168,19 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
             if exchange.close_after:
                 self._close()
+            return
+        exchange.pending_answer += (data,)
+        self._advance()
+
+    def deliver_usual(self, exchange: Exchange, data: bytes) -> None:
+        """Send the answer of an exchange that may be used again."""
+        exchange.answered = True
+        exchanges = self._exchanges
+        if len(exchanges) == 1:
+            exchanges.clear()
+            self._write(data)
+            if exchange is self._usual and self._state == _HEAD and not self._buffer:
+                self._again = exchange
             return
         exchange.pending_answer += (data,)
         self._advance()
@@ -369,3 +418,7 @@ class Connection(asyncio.Protocol):
         self._since = perf_counter()
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
+
+
+def _unconnected(_data: bytes) -> None:
+    raise AssertionError("a transport comes before its bytes")

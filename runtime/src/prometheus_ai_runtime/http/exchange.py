@@ -1,6 +1,6 @@
 """One request and its one answer on a connection."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import count
 from os import urandom
 from typing import Any, Protocol
@@ -36,6 +36,9 @@ class Outlet(Protocol):
     def deliver(self, exchange: "Exchange", data: bytes) -> None:
         """Send the whole answer when the answers before it are out."""
 
+    def deliver_usual(self, exchange: "Exchange", data: bytes) -> None:
+        """As ``deliver``, of an exchange that nobody but the connection holds from now on."""
+
     def deliver_part(self, exchange: "Exchange", data: bytes, last: bool) -> None:
         """Send a part of the answer when the answers before it are out."""
 
@@ -55,16 +58,23 @@ class Exchange(Work):
         "decoded",
         "head",
         "outlet",
+        "pack",
         "pending_answer",
         "received",
+        "repeater",
         "responder",
         "timeout_s",
+        "values_at",
         "withheld",
         "work_owner",
     )
 
     decoded: Decoded
     responder: "Responder"
+    repeater: "Repeater"
+    """What begins this exchange again with other values; set together with ``values_at``."""
+    pack: Callable[..., bytes]
+    """Packs the values of the one row that the request holds; set together with ``values_at``."""
 
     def __init__(
         self, outlet: Outlet, head: Head, received: float, body: bytes | memoryview
@@ -80,6 +90,8 @@ class Exchange(Work):
         self.close_after = not head.keep_alive
         self.pending_answer: tuple[bytes, ...] = ()
         self.crowd: Crowd | None = None
+        self.values_at = 0
+        """Where the values begin in a body that may come again with others; 0 in any other."""
         self.withheld = 0
         """Pieces written while the client did not keep up, to be paid back to the window."""
         self.work_owner: WorkOwner | None = None
@@ -138,6 +150,13 @@ class Responder(Protocol):
 
     def fail(self, exchange: Exchange, error: RequestError) -> None:
         """Deliver the error."""
+
+
+class Repeater(Protocol):
+    """Takes an exchange that has been answered for another request."""
+
+    def begin_again(self, exchange: Exchange, values: bytes, now: float) -> bool:
+        """Queue it with the values of a JSON array; false: read the request in full."""
 
 
 class WorkOwner(Protocol):

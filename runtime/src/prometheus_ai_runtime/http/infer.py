@@ -21,18 +21,21 @@ from prometheus_ai_runtime.http.exchange import (
 )
 from prometheus_ai_runtime.tensors.decode import decode
 from prometheus_ai_runtime.tensors.encode import json_values, raw_bytes
-from prometheus_ai_runtime.tensors.shortcut import Shortcuts
+from prometheus_ai_runtime.tensors.shortcut import UNSOUND, Shortcuts
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
+_loads = orjson.loads
 _FRAGMENTS_MAX = 256
 _ANSWER = (
     b"%b%b%bx-pai-queue-us: %d\r\nx-pai-throttled-us: %d\r\n"
     b"x-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
 )
 _ORDINARY_HEAD = (
-    b"%bcontent-type: application/json\r\nx-pai-throttled-us: %d\r\nx-request-id: " + ID_PREFIX
+    b"%bcontent-type: application/json\r\nx-pai-throttled-us: %d\r\nx-request-id: "
+    + ID_PREFIX
+    + b"-%x-"
 )
-_ORDINARY = b"%b-%x\r\nx-pai-queue-us: %d\r\ncontent-length: %d\r\n\r\n%b"
+_ORDINARY = b"%b%d\r\nx-pai-queue-us: %d\r\ncontent-length: %d\r\n\r\n%b"
 JSON_LINE = b"content-type: application/json\r\n"
 _SHADOW = b"x-pai-shadow"
 """The gateway marks copies of requests with it."""
@@ -55,7 +58,7 @@ class InferEndpoint:
         try:
             responder = model.memo["infer"]
         except KeyError:
-            responder = model.memo["infer"] = InferResponder(model)
+            responder = model.memo["infer"] = InferResponder(model, self._request_s)
         exchange.responder = responder
         if not head.ordinary:
             self._decode(exchange, model)
@@ -119,13 +122,14 @@ def read_parameters(exchange: Exchange, parameters: dict[str, Any]) -> None:
 class InferResponder:
     """Writes protocol answers of one model."""
 
-    def __init__(self, model: HostedModel) -> None:
+    def __init__(self, model: HostedModel, request_s: float) -> None:
         self._model = model
         self._outputs = model.plan.signature.outputs
         names = {"model_name": model.config.name, "model_version": model.config.version}
         self._names = orjson.dumps(names)[:-1]
         self._fragments: dict[Any, list[bytes]] = {}
         self._shortcuts = Shortcuts(model.plan)
+        self._request_s = request_s
 
     def take(self, exchange: Exchange) -> bool:
         """Read a body whose surroundings are known; false when it must be decoded in full."""
@@ -135,14 +139,35 @@ class InferResponder:
         if found is None:
             return False
         known, part = found
+        decoded, extent, values_at = known
+        model = self._model
         exchange.parts = [part]
-        exchange.decoded = known
-        exchange.rows = known.rows
-        exchange.row_shapes = known.row_shapes
-        exchange.work_owner = self._model.batcher
-        if known.rows == 1 and not exchange.close_after:
+        exchange.decoded = decoded
+        exchange.rows = decoded.rows
+        exchange.row_shapes = decoded.row_shapes
+        exchange.work_owner = model.batcher
+        if decoded.rows == 1 and not exchange.close_after:
             exchange.crowd = self
+            if extent.pack is not None and model.is_sole and model.cost is None:
+                exchange.repeater = self
+                exchange.pack = extent.pack
+                exchange.values_at = values_at
         return True
+
+    def begin_again(self, exchange: Exchange, values: bytes, now: float) -> bool:
+        """Queue an answered exchange with other values; false when the request must be read in full."""
+        model = self._model
+        if model.state != "ready" or not model.is_sole:
+            return False
+        try:
+            exchange.parts[0] = exchange.pack(*_loads(values))
+        except UNSOUND:
+            return False
+        exchange.received = exchange.arrived = now
+        exchange.deadline = now + self._request_s
+        exchange.throttled_from_us = model.throttling.total_us
+        exchange.answered = exchange.settled = False
+        return model.batcher.offer(exchange)
 
     def learn(self, exchange: Exchange) -> None:
         """Remember what surrounds the values of a body that was decoded in full."""
@@ -150,44 +175,44 @@ class InferResponder:
             self._shortcuts.learn(exchange.body, exchange.decoded)
 
     def complete_all(self, works: Sequence[Work], result: BatchResult) -> None:
-        """Answer the ordinary requests for one row of a batch, all that they share made once."""
-        bodies = self._one_row_bodies(result)
-        started, throttled_us = result.started, result.throttled_us
+        """Answer the ordinary requests for one row of a batch, all that they share made once.
+
+        Where the CPU was throttled while they arrived, they share less and are left alone.
+        """
         throttled_from_us = works[0].throttled_from_us
-        shared = head_of(result, self._model)
-        head = _ORDINARY_HEAD % (shared, throttled_us - throttled_from_us)
-        answered: list[Exchange] = []
-        row = 0
+        if any([w.throttled_from_us != throttled_from_us for w in works]):  # noqa: C419 - a list is quicker
+            return
+        if len(works) != result.rows:
+            works = [w for w in works for _ in range(w.rows)]
+        throttled_us = result.throttled_us - throttled_from_us
+        # Their ids are the batch's, and a row each.
+        head = _ORDINARY_HEAD % (head_of(result, self._model), throttled_us, next_number())
+        started, row = result.started, 0
+        waits_s: list[float] = []
+        exchange: Any
         try:
-            for work in works:
-                if work.crowd is not self or work.settled:
-                    row += work.rows
-                    continue
-                exchange: Any = work
-                body = bodies[row]
+            for exchange, body in zip(works, self._one_row_bodies(result), strict=True):
+                if exchange.crowd is self and not exchange.settled:
+                    wait_s = started - exchange.arrived
+                    data = _ORDINARY % (head, row, int(wait_s * 1e6), len(body), body)
+                    exchange.settled = True
+                    exchange.outlet.deliver_usual(exchange, data)
+                    waits_s.append(wait_s)
                 row += 1
-                if exchange.throttled_from_us != throttled_from_us:
-                    throttled_from_us = exchange.throttled_from_us
-                    head = _ORDINARY_HEAD % (shared, throttled_us - throttled_from_us)
-                queue_us = int((started - exchange.arrived) * 1e6)
-                data = _ORDINARY % (head, next_number(), queue_us, len(body), body)
-                exchange.settled = True
-                exchange.outlet.deliver(exchange, data)
-                answered.append(exchange)
         finally:
             stats = self._model.stats
-            now = perf_counter()
-            stats.ok += len(answered)
-            stats.queue_seconds.pending += [started - e.arrived for e in answered]
-            stats.request_seconds.pending += [now - e.received for e in answered]
+            since_s = perf_counter() - started
+            stats.ok += len(waits_s)
+            stats.queue_seconds.pending += waits_s
+            stats.request_seconds.pending += [wait_s + since_s for wait_s in waits_s]
 
     def __call__(self, exchange: Exchange, result: BatchResult, first_row: int) -> None:
         """Answer one request from its rows of the batch."""
         decoded = exchange.decoded
         if decoded.wanted is None:
             rows = decoded.rows
-            if result.head is None:
-                self._begin(result)
+            if not result.fragments:
+                result.fragments = self._around(result, 1)
             fragments = result.fragments if rows == 1 else self._around(result, rows)
             body = self._default_body(decoded.id, rows, result, first_row, fragments)
             kind = JSON_LINE
@@ -214,10 +239,6 @@ class InferResponder:
         for index, fragment in enumerate(further, 1):
             pieces += [repeat(fragment), result.json_rows(index)]
         return [b"".join(row) for row in zip(*pieces, repeat(b"]}]}"))]
-
-    def _begin(self, result: BatchResult) -> None:
-        result.fragments = self._around(result, 1)
-        head_of(result, self._model)
 
     def _around(self, result: BatchResult, rows: int) -> list[bytes]:
         """The JSON before each output's values, for answers with this many rows."""

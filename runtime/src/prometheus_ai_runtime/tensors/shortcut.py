@@ -6,7 +6,7 @@ the next body with the same surroundings needs only its values read.
 """
 
 import struct
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -18,9 +18,20 @@ _TEXT_BYTES_MAX = 512
 _BODY_BYTES_MAX = 64 * 1024
 """Larger ones are looked through before they are parsed, which the long way does."""
 _VALUES = b'"data":'
-_END = b"}]}"
+AFTER_VALUES = b"}]}"
+UNSOUND = (ValueError, TypeError, AttributeError, OverflowError, struct.error)
+"""What reading values that do not fit can raise."""
 _TENSOR_KEYS = {"name", "datatype", "shape", "data"}
 _loads = orjson.loads
+
+
+class Known(NamedTuple):
+    """What a text before the values says."""
+
+    decoded: Decoded
+    """Shared by all bodies that are written alike; it holds no values."""
+    extent: Extent
+    values_at: int
 
 
 class Shortcuts:
@@ -30,15 +41,14 @@ class Shortcuts:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._known: dict[bytes, tuple[Decoded, Extent]] = {}
+        self._known: dict[bytes, Known] = {}
         self._before = b" "
         """The text that was found last, and what it says; it needs no search."""
-        self._last: tuple[Decoded, Extent] | None = None
+        self._last: Known | None = None
 
-    def read(self, body: bytes) -> tuple[Decoded, Part] | None:
+    def read(self, body: bytes) -> tuple[Known, Part] | None:
         """What a body says, when its surroundings are known and its values are sound; else None.
 
-        The first part is shared by all bodies that are written alike and holds no values.
         None does not say that anything is wrong: the long way finds out.
         """
         if body.startswith(self._before):
@@ -48,26 +58,30 @@ class Shortcuts:
             known = self._known.get(body[:start])
             if known is not None:
                 self._before, self._last = body[:start], known
-        if known is None or body[-3:] != _END or len(body) > _BODY_BYTES_MAX:
+        if known is None or body[-3:] != AFTER_VALUES or len(body) > _BODY_BYTES_MAX:
             return None
-        decoded, extent = known
+        extent = known.extent
         try:
             values = _loads(body[start:-3])
             if extent.pack is not None:
-                return decoded, extent.pack(*values)
+                return known, extent.pack(*values)
             if len(values) == extent.count:
-                return decoded, [value.encode() for value in values]
-        except (ValueError, TypeError, AttributeError, OverflowError, struct.error):
+                return known, [value.encode() for value in values]
+        except UNSOUND:
             pass
         return None
 
     def learn(self, body: bytes, decoded: Decoded) -> None:
         """Remember what surrounds the values of a body that was decoded in full."""
         start = body.find(b"[", body.find(_VALUES))
-        if not 0 < start <= _TEXT_BYTES_MAX or body[-3:] != _END or len(self._plan.inputs) != 1:
+        if (
+            not 0 < start <= _TEXT_BYTES_MAX
+            or body[-3:] != AFTER_VALUES
+            or len(self._plan.inputs) != 1
+        ):
             return
         plan = self._plan.inputs[0]
-        tensor = _only_tensor(body[:start] + b"[]" + _END)
+        tensor = _only_tensor(body[:start] + b"[]" + AFTER_VALUES)
         if tensor is None or decoded.wanted is not None or decoded.id is not None:
             return
         if tensor["name"] != plan.spec.name or tensor["datatype"] != plan.spec.datatype:
@@ -77,7 +91,8 @@ class Shortcuts:
             return
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
-        self._known[body[:start]] = Decoded(decoded.rows, [], decoded.row_shapes), extent
+        shared = Decoded(decoded.rows, [], decoded.row_shapes)
+        self._known[body[:start]] = Known(shared, extent, start)
 
 
 def _only_tensor(text: bytes) -> dict[str, Any] | None:
