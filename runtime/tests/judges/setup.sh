@@ -1,8 +1,25 @@
 #!/bin/sh
 # Make the environment of the KServe judge: its pins conflict with ours, so it lives apart.
+# Instant when it is there.
 set -eu
-root=$(cd "$(dirname "$0")/../../.." && pwd)
-target="$root/.tools/judges/kserve"
-[ -x "$target/bin/python" ] || uv venv --quiet --python 3.11 "$target"
-uv pip install --quiet --python "$target/bin/python" 'kserve==0.21.0'
-echo "$target/bin/python"
+cd "$(dirname "$0")/../../.."
+
+env=var/judges/kserve
+stamp=$env/.complete
+wanted=$(cksum <"runtime/tests/judges/setup.sh")
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ]; then
+    exit 0
+fi
+
+for uv in uv .tools/bin/uv .tools/pip/bin/uv .venv/bin/uv ""; do
+    if [ -n "$uv" ] && "$uv" --version >/dev/null 2>&1; then break; fi
+done
+rm -rf "$env"
+if [ -n "$uv" ]; then
+    "$uv" venv --quiet --no-project --python "${PYTHON:-python3.11}" "$env"
+    "$uv" pip install --quiet --python "$env/bin/python" 'kserve==0.21.0'
+else
+    "${PYTHON:-python3.11}" -m venv "$env"
+    "$env/bin/python" -m pip install --quiet --disable-pip-version-check 'kserve==0.21.0'
+fi
+printf '%s' "$wanted" >"$stamp"

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 HERE = Path(__file__).parent
-JUDGE = HERE.parents[2] / ".tools" / "judges" / "kserve" / "bin" / "python"
+JUDGE = HERE.parents[2] / "var" / "judges" / "kserve" / "bin" / "python"
 
 
-@pytest.mark.skipif(not JUDGE.exists(), reason=f"run {HERE / 'setup.sh'} for the KServe judge")
+@pytest.mark.requires("kserve")
 def test_the_kserve_client_is_answered(serve: Any, iris_onnx: Path) -> None:
     running = serve(f"iris={iris_onnx}", "--grpc-port", "0")
     judged = subprocess.run(
