@@ -28,9 +28,9 @@ class Series:
 
     __slots__ = (
         "active",
-        "fixed_us",
+        "fixed_s",
         "name",
-        "per_row_us",
+        "per_row_s",
         "ready",
         "rows_queued",
         "stats",
@@ -44,8 +44,8 @@ class Series:
         self.active = 0
         self.rows_queued = 0
         self.ready = False
-        self.fixed_us = 0.0
-        self.per_row_us = 0.0
+        self.fixed_s = 0.0
+        self.per_row_s = 0.0
 
     @property
     def labels(self) -> str:
@@ -88,8 +88,8 @@ def as_text(series: Iterable[Series], gauges: dict[str, float]) -> bytes:
         ("pai_requests_active", "active", "Requests taken and not yet answered."),
         ("pai_rows_queued", "rows_queued", "Rows waiting for the engine."),
         ("pai_model_ready", "ready", "1 when the model takes requests."),
-        ("pai_batch_fixed_us", "fixed_us", "Learned cost of an engine call, without rows."),
-        ("pai_batch_row_us", "per_row_us", "Learned cost of one more row in a batch."),
+        ("pai_batch_fixed_seconds", "fixed_s", "Learned cost of an engine call, without rows."),
+        ("pai_batch_row_seconds", "per_row_s", "Learned cost of one more row in a batch."),
     ):
         _family(lines, name, "gauge", text)
         lines += [f"{name}{{{s.labels}}} {float(getattr(s, attribute)):g}" for s in listed]

@@ -135,7 +135,7 @@ class Inspection:
             series.rows_queued = model.batcher.lineup.rows
             series.ready = model.ready
             fixed, per_row = model.batcher.curve.line()
-            series.fixed_us, series.per_row_us = fixed * 1e6, per_row * 1e6
+            series.fixed_s, series.per_row_s = fixed, per_row
             yield series
 
 
