@@ -16,6 +16,8 @@ from prometheus_ai.api.bodies import (
     VersionBody,
 )
 from prometheus_ai.api.follow import LoggedLine, NewLines, Streams
+from prometheus_ai.control.advise.recording import Recording
+from prometheus_ai.control.advise.suggest import Suggested, Terms
 from prometheus_ai.control.answers.feedback import Taken
 from prometheus_ai.control.control_plane import ControlPlane
 from prometheus_ai.control.requests import Asker
@@ -32,6 +34,10 @@ FOLLOW_LINES_MAX = 2000
 router = APIRouter(tags=["backends"])
 Name = Annotated[str, Path(max_length=48, description="The backend's name.", examples=["digits"])]
 Tail = Annotated[int, Query(ge=0, le=10_000, description="Last lines of each replica.")]
+Version = Annotated[
+    str | None,
+    Query(max_length=64, description="A release; the one with most traffic if left out."),
+]
 Replica = Annotated[str | None, Query(max_length=128, description="One replica instead of all.")]
 
 
@@ -62,6 +68,29 @@ def releases(name: Name, control: Control, _token: Viewer) -> tuple[ReleaseView,
 def why(name: Name, control: Control, _token: Viewer) -> Why:
     """Explain what runs, what is wanted, why they differ and what happens next."""
     return control.why(name)
+
+
+@router.get("/backends/{name}/suggest", operation_id="suggest")
+def suggest(
+    name: Name,
+    control: Control,
+    _token: Viewer,
+    version: Version = None,
+    slo_s: Annotated[float | None, Query(gt=0, description="Latency objective.")] = None,
+    replica_hour: Annotated[float, Query(gt=0, description="Price of an always-on replica.")] = 1.0,
+    busy_second: Annotated[
+        float | None, Query(gt=0, description="Price of a busy second, where one pays by it.")
+    ] = None,
+) -> Suggested:
+    """Suggest replicas, CPU, memory, batching and sleep from what was measured, each with its risk."""
+    terms = Terms(slo_s=slo_s, replica_hour=replica_hour, busy_second=busy_second)
+    return control.suggest(name, version, terms)
+
+
+@router.get("/backends/{name}/recording", operation_id="recording")
+def recording(name: Name, control: Control, _token: Viewer, version: Version = None) -> Recording:
+    """Return a backend's traffic of the last week and its measured replica, for the simulator."""
+    return control.recording(name, version)
 
 
 @router.put("/backends/{name}/route", operation_id="route")

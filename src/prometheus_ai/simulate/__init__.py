@@ -5,6 +5,8 @@ Latencies, misses, starts, replica-seconds and verdict times leave, the same for
 It never reads a real clock, acts on the world or reimplements a decision.
 """
 
+from prometheus_ai.simulate.described import TRAFFIC_FORMS, Terms, by_policy, contender, traffic
+from prometheus_ai.simulate.drawing import page, plot, sparkline
 from prometheus_ai.simulate.fleet import Limits, Ran, Reading, Scaler, simulate
 from prometheus_ai.simulate.peers import Hpa, Knative
 from prometheus_ai.simulate.results import Objective, Row, compare_scalers, summarise
@@ -19,9 +21,12 @@ from prometheus_ai.simulate.trace import (
     parse_trace,
     poisson,
     recorded,
+    recorded_spans,
 )
+from prometheus_ai.simulate.verdicts import VerdictTime, verdict_times
 
 __all__ = [
+    "TRAFFIC_FORMS",
     "Behaviour",
     "Fixed",
     "Hpa",
@@ -36,16 +41,26 @@ __all__ = [
     "Scaler",
     "ServiceProfile",
     "Stage",
+    "Terms",
     "Trace",
+    "VerdictTime",
     "bursts",
+    "by_policy",
     "compare_scalers",
+    "contender",
     "diurnal",
     "on_off",
+    "page",
     "parse_trace",
+    "plot",
     "poisson",
     "production",
     "recorded",
+    "recorded_spans",
     "simulate",
     "simulate_rollout",
+    "sparkline",
     "summarise",
+    "traffic",
+    "verdict_times",
 ]

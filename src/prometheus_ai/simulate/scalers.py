@@ -21,7 +21,7 @@ def production(
         policy=policy,
         start_s=profile.start_s,
         concurrency=profile.concurrency(slo_s),
-        rate_per_replica=profile.rows_per_s_max() if knows_rate else None,
+        rate_per_replica=profile.rate_within(slo_s) if knows_rate else None,
     )
 
 

@@ -62,6 +62,12 @@ class ServiceProfile:
         """Return the most requests a second that one replica can answer."""
         return self.rows_max / self._seconds(self.rows_max)
 
+    def rate_within(self, slo_s: float) -> float:
+        """Return the most requests a second of one replica in batches that leave room for a wait as long."""
+        table = self.table()
+        fitting = [rows for rows in range(1, self.rows_max + 1) if 2 * table[rows] <= slo_s] or [1]
+        return max(rows / table[rows] for rows in fitting)
+
     def _seconds(self, rows: int) -> float:
         index = bisect_right(self.curve, (rows, math.inf))
         if index == 0:

@@ -98,17 +98,30 @@ def recorded(windows: Sequence[Window], name: str = "recorded", seed: int = 0) -
     """Return arrivals that fill recorded windows: as many as were counted, at random times inside each."""
     if not windows:
         return Trace(name=name, arrivals=(), duration_s=0.0)
-    chance = random.Random(seed)
     start = min(window.start for window in windows)
-    arrivals: list[float] = []
-    for window in windows:
-        begin_s = (window.start - start).total_seconds()
-        span_s = (window.end - window.start).total_seconds()
-        offered = window.requests + window.rejected
-        arrivals.extend(begin_s + chance.random() * span_s for _ in range(offered))
-    arrivals.sort()
-    end = max(window.end for window in windows)
-    return Trace(name=name, arrivals=arrivals, duration_s=(end - start).total_seconds())
+    spans = [
+        (
+            (window.start - start).total_seconds(),
+            (window.end - window.start).total_seconds(),
+            window.requests + window.rejected,
+        )
+        for window in windows
+    ]
+    return recorded_spans(spans, name, seed)
+
+
+def recorded_spans(
+    spans: Sequence[tuple[float, float, int]], name: str = "recorded", seed: int = 0
+) -> Trace:
+    """Return arrivals that fill spans of start, length and requests, at random times inside each."""
+    chance = random.Random(seed)
+    arrivals = sorted(
+        start_s + chance.random() * length_s
+        for start_s, length_s, count in spans
+        for _ in range(count)
+    )
+    end_s = max((start_s + length_s for start_s, length_s, _ in spans), default=0.0)
+    return Trace(name=name, arrivals=arrivals, duration_s=end_s)
 
 
 def _varying(
