@@ -12,7 +12,7 @@ from prometheus_ai.adapters.signers.ecdsa import EcdsaSigner, PemKey, create_key
 from prometheus_ai.control.gates.review import Reviewer
 from prometheus_ai.control.gates.signatures import add
 from prometheus_ai.control.requests import DeployRequest
-from prometheus_ai.domain.errors import InvalidInput, NotFound
+from prometheus_ai.domain.errors import InvalidInput, NotFound, Refused
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.spec import ModelSpec, Spec
 from prometheus_ai.gates import PREDICATES
@@ -223,3 +223,35 @@ def test_the_compliance_report_names_a_proof_for_what_it_claims(gated: Gated) ->
 def _rule(gated: Gated, name: str) -> str:
     found = gated.line.control.explain_gate("digits", None)
     return next(one.message for one in found.rules if one.rule == name)
+
+
+class _Breaks:
+    """A scanner that breaks on what it is shown."""
+
+    name = "breaks"
+
+    def scan(self, *_words: object) -> None:
+        raise RecursionError("too deep")
+
+    def match(self, *_words: object) -> None:
+        raise ZeroDivisionError
+
+    def status(self) -> None:
+        raise ZeroDivisionError
+
+
+def test_a_scanner_that_breaks_speaks_against_what_it_was_shown(gated: Gated) -> None:
+    gate = gated.line.plane.gate
+    assert gate is not None
+    gate.models = _Breaks()  # type: ignore[assignment]
+    with pytest.raises(Refused, match="broke off"):
+        gated.deploy(pickle.dumps([1]))
+
+
+def test_a_broken_advisory_database_counts_as_none(gated: Gated) -> None:
+    gate = gated.line.plane.gate
+    assert gate is not None
+    gated.text = BLOCKING
+    gate.advisories = _Breaks()  # type: ignore[assignment]
+    assert redeploy(gated) == {"v1": "failed"}
+    assert "no advisory database" in _rule(gated, "advisory-data")

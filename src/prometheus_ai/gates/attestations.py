@@ -24,17 +24,18 @@ def judge(evidence: Evidence, rule: AttestationRule) -> RuleResult:
     """Demand statements about this very subject by keys of the policy; a decision must say that it passed."""
     if rule.mode == "off":
         return skipped(RULE, "the policy does not ask for attestations")
-    if not evidence.subject:
+    subject = evidence.subject or evidence.image
+    if not subject:
         return skipped(RULE, "its image is not made yet")
     missing = tuple(
         kind
         for kind in rule.demand
-        if not any(_counts(one, kind, evidence.subject, rule) for one in evidence.attestations)
+        if not any(_counts(one, kind, subject, rule) for one in evidence.attestations)
     )
     facts = tuple(_in_words(one) for one in evidence.attestations)
     if missing:
         return against(
-            RULE, rule.mode, f"no signed {' and no signed '.join(missing)} about {evidence.subject}",
+            RULE, rule.mode, f"no signed {' and no signed '.join(missing)} about {subject}",
             facts, "`pai gate attest NAME --key KEY`, and name its public key in the policy",
         )  # fmt: skip
     return passed(RULE, f"signed: {', '.join(rule.demand)}", facts)

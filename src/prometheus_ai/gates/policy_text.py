@@ -22,13 +22,16 @@ sections:
     vulnerabilities: {mode: warn, block: [critical, high]}
     sbom: {mode: warn}
   - name: everywhere else
+    # What could not be looked at, or was judged by no data or old data, does not start.
     model_files: {mode: enforce, pickle: clean}
-    vulnerabilities: {mode: warn, block: [critical, high], data_age_days_max: 7}
-    sbom: {mode: warn}
+    vulnerabilities: {mode: enforce, block: [critical], fixable_only: true, data_age_days_max: 7}
+    sbom: {mode: enforce}
+    secrets: {mode: enforce}
+    hardening: {mode: warn}
 accepted_risks: []
 """
 STRICT_POLICY = """\
-# What may run where, for production: nothing runs unsigned, unscanned or judged by old data.
+# What may run where, for production: nothing runs unsigned, unattested, unscanned or judged by old data.
 version: 1
 keys: {}
 sections:
@@ -40,6 +43,7 @@ sections:
     model_files: {mode: enforce, pickle: clean, python: false}
     model_signature: {mode: enforce}
     image_signature: {mode: enforce}
+    attestations: {mode: enforce, demand: [provenance, sbom, scan]}
     vulnerabilities: {mode: enforce, block: [critical, unrated], data_age_days_max: 7}
 accepted_risks: []
 """

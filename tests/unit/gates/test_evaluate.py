@@ -20,7 +20,14 @@ from prometheus_ai.domain.gate import (
     SignatureCheck,
     Vulnerability,
 )
-from prometheus_ai.gates import DEFAULT_POLICY, STRICT_POLICY, evaluate, policy_digest, read_policy
+from prometheus_ai.gates import (
+    DEFAULT_POLICY,
+    PREDICATES,
+    STRICT_POLICY,
+    evaluate,
+    policy_digest,
+    read_policy,
+)
 from prometheus_ai.gates.signatures import IMAGE_PREDICATE, MODEL_PREDICATE
 
 NOW = datetime(2026, 1, 10, tzinfo=UTC)
@@ -50,6 +57,11 @@ GOOD = Evidence(
     advisories=FRESH,
     secrets=(),
     hardening=Hardening(user="10001:10001", read_only_root=True, no_new_privileges=True),
+    subject=IMAGE,
+    attestations=tuple(
+        SignatureCheck(key="release", subject=IMAGE, predicate=PREDICATES[kind])
+        for kind in ("provenance", "sbom", "scan")
+    ),
 )
 CANDIDATE = Candidate(backend="digits", version="v1", target="site", model_digest=MODEL)
 STRICT = read_policy(STRICT_POLICY, "strict")
@@ -74,7 +86,7 @@ def test_no_evidence_is_no_permission() -> None:
     report = judge(Evidence(image=IMAGE))
     assert refused_by(report) >= {
         "model-files", "model-signature", "image-signature", "sbom", "advisory-data",
-        "vulnerabilities", "secrets", "hardening",
+        "vulnerabilities", "secrets", "hardening", "attestations",
     }  # fmt: skip
 
 
@@ -167,3 +179,35 @@ def test_the_digest_is_of_the_content_not_of_the_writing() -> None:
     one = read_policy(DEFAULT_POLICY, "a")
     other = read_policy("# another comment\n" + DEFAULT_POLICY, "b")
     assert policy_digest(one) == policy_digest(other) != policy_digest(STRICT)
+
+
+BLIND = (
+    {"advisories": AdvisoryData(), "vulnerabilities": None},
+    {"advisories": replace(FRESH, newest_at=NOW - timedelta(days=8))},
+    {"vulnerabilities": None},
+    {"sbom": replace(GOOD.sbom, unread=("layer 3",)) if GOOD.sbom else None},
+    {"secrets": None},
+    {"vulnerabilities": (CRITICAL,)},
+    {"vulnerabilities": (replace(CRITICAL, severity=Severity.LOW, is_known_exploited=True),)},
+)
+
+
+@pytest.mark.parametrize("change", BLIND)
+def test_by_default_a_target_refuses_what_was_not_seen_or_can_be_mended(
+    change: dict[str, object],
+) -> None:
+    assert judge(GOOD, DEFAULT_POLICY).allowed
+    assert not judge(replace(GOOD, **change), DEFAULT_POLICY).allowed
+
+
+@pytest.mark.parametrize("change", [*BLIND[:4], *BLIND[5:]])
+def test_by_default_this_machine_warns_of_the_same(change: dict[str, object]) -> None:
+    candidate = replace(CANDIDATE, target="local")
+    policy = read_policy(DEFAULT_POLICY, "policy.yaml")
+    assert evaluate(candidate, replace(GOOD, **change), policy, NOW).allowed
+
+
+def test_by_default_a_critical_weakness_without_a_fix_is_no_refusal_but_strictly_it_is() -> None:
+    evidence = replace(GOOD, vulnerabilities=(replace(CRITICAL, fixed_in=()),))
+    assert judge(evidence, DEFAULT_POLICY).allowed
+    assert not judge(evidence).allowed

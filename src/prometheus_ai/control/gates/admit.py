@@ -19,6 +19,7 @@ from prometheus_ai.domain.gate import (
     Component,
     Evidence,
     GateReport,
+    ModelFinding,
     ModelScan,
     RuleOutcome,
     Sbom,
@@ -118,12 +119,29 @@ def scan_of(plane: Plane, gate: Gate, model: Artefact, section: Section) -> Mode
         known = gate.scans.get(key)
     if known is not None:
         return known
-    scan = gate.models.scan(plane.artefacts.open_path(model), model.digest, allow)
+    path = plane.artefacts.open_path(model)
+    try:
+        scan = gate.models.scan(path, model.digest, allow)
+    except PlatformError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        # A file that breaks the scanner may break it on purpose: that speaks against the file.
+        return _unread(model, gate.models.name, error)
     with gate.lock:
         if len(gate.scans) >= SCANS_MAX:
             gate.scans.pop(next(iter(gate.scans)))
         gate.scans[key] = scan
     return scan
+
+
+def _unread(model: Artefact, scanner: str, error: Exception) -> ModelScan:
+    crash = ModelFinding(
+        kind="malformed", message=f"the scanner broke off: {error!r}", file=model.name
+    )
+    return ModelScan(
+        digest=model.digest, formats=(), runs_code=True, findings=(crash,), files=1,
+        bytes_total=model.size_bytes, bytes_read=0, scanner=scanner,
+    )  # fmt: skip
 
 
 def _candidate(release: Release) -> Candidate:
@@ -181,8 +199,8 @@ def _weaknesses(
     try:
         data = gate.advisories.status()
         return data, gate.advisories.match(components) if data.digest else None
-    except PlatformError:
-        # A database that cannot be read is no database: the rule on its age then says so.
+    except Exception:  # noqa: BLE001
+        # A database that cannot be read, whatever the reason, is none: the rule on its age then says so.
         return AdvisoryData(), None
 
 

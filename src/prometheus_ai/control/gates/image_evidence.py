@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from prometheus_ai.build import image_tag
 from prometheus_ai.control.plane import Gate, Plane
+from prometheus_ai.domain.errors import InvalidInput, PlatformError
 from prometheus_ai.domain.gate import Evidence, Hardening, ImageScan
 from prometheus_ai.domain.image_spec import ContainerSpec
 from prometheus_ai.domain.release import Release
@@ -34,11 +35,21 @@ def examine_image(plane: Plane, release: Release) -> None:
     with tempfile.TemporaryDirectory(prefix="pai-image-") as folder:
         path = Path(folder) / "image.tar"
         image = saver.save(imported or image_tag(home, release), path)
-        found = replace(plane.gate.images.scan(path), image=image)
+        found = replace(_scan(plane.gate, path), image=image)
     content = rfc8785.dumps(_SCAN.dump_python(found, mode="json"))
     document = plane.gate.evidence.put_stream([content], expected=None)
     with plane.store.write() as tx:
         tx.put_setting(_setting(release), json.dumps({"image": image, "document": document}))
+
+
+def _scan(gate: Gate, path: Path) -> ImageScan:
+    try:
+        return gate.images.scan(path)
+    except PlatformError:
+        raise
+    except Exception as error:
+        # What breaks the scanner does not run.
+        raise InvalidInput(f"the scanner of images broke off: {error!r}") from error
 
 
 def looked_into(plane: Plane, release: Release) -> str:
