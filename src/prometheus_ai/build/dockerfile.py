@@ -155,7 +155,7 @@ def _finish(bytecode: Bytecode) -> list[str]:
         # Packages carry templates that are no Python: their failure is none of the build's.
         compiling = f"python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash {VENV}/lib"
         steps.append(f"({compiling} || true)")
-    steps.append(f"find {PREFIX} -exec touch --no-dereference --date=@{EPOCH} {{}} +")
+    steps.append(f"find {PREFIX} -exec touch -h -d @{EPOCH} {{}} +")
     return steps
 
 

@@ -90,6 +90,9 @@ def _files(layer: Layer, databases: dict[str, str], most: int) -> Iterator[Store
 
 def _members(tar: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """Yield members without keeping those that were seen."""
+    if tar.firstmember is None:  # type: ignore[attr-defined]  # it was listed before
+        yield from tar.getmembers()
+        return
     while (member := tar.next()) is not None:
         yield member
         tar.members.clear()  # type: ignore[attr-defined]  # the list by which tarfile would grow without bound
