@@ -16,6 +16,7 @@ from prometheus_ai.analysis.compare import (
     start_step,
 )
 from prometheus_ai.analysis.outputs import OutputDistance, distance
+from prometheus_ai.analysis.past import Past, Worse, worse_than
 from prometheus_ai.analysis.results import Bars, requests_to_clear, requests_to_see
 from prometheus_ai.analysis.slowness import Regression, hour_of_week, regression
 
@@ -23,7 +24,9 @@ __all__ = [
     "Bars",
     "EvidenceState",
     "OutputDistance",
+    "Past",
     "Regression",
+    "Worse",
     "agree",
     "bars_of",
     "begin_evidence",
@@ -36,4 +39,5 @@ __all__ = [
     "requests_to_clear",
     "requests_to_see",
     "start_step",
+    "worse_than",
 ]

@@ -12,6 +12,7 @@ from prometheus_ai.control.autoscale.tick import Autoscaler
 from prometheus_ai.control.gates.review import Reviewer
 from prometheus_ai.control.loop.measure import Meter
 from prometheus_ai.control.loop.passes import reconcile_once
+from prometheus_ai.control.past.watch import PastWatch
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollouts.own_metrics import OwnMetrics
 from prometheus_ai.control.rollouts.tick import Judge
@@ -22,6 +23,7 @@ log = structlog.get_logger()
 JUDGE_S = 0.5
 """Pause between two looks at rollouts under way: a tripwire acts within two seconds."""
 LISTEN_S = 1.0
+PAST_S = 10.0
 REVIEW_S = 5.0
 """Pause between two looks at whether policy, advisories or time speak against what runs."""
 FAILURE_PAUSE_S = 1.0
@@ -48,6 +50,7 @@ class Loops:
         autoscaler = Autoscaler(plane=self.plane)
         reviewer = Reviewer(plane=self.plane)
         listener = Listener(plane=self.plane)
+        past = PastWatch(plane=self.plane)
         own_metrics = OwnMetrics(plane=self.plane)
         for name, step, woken in (
             ("reconcile", self._reconcile, self.plane.wake),
@@ -55,6 +58,7 @@ class Loops:
             ("judge", _every(JUDGE_S, judge.tick), threading.Event()),
             ("scale", _every(self.scrape_s, autoscaler.tick), threading.Event()),
             ("review", _every(REVIEW_S, reviewer.tick), threading.Event()),
+            ("past", _every(PAST_S, past.tick), threading.Event()),
             ("listen", _every(LISTEN_S, listener.tick), threading.Event()),
             ("own_metrics", _every(LISTEN_S, own_metrics.tick), threading.Event()),
             ("activate", autoscaler.await_requests, threading.Event()),

@@ -22,6 +22,8 @@ class Kind(StrEnum):
     """The release cannot run; the reason says why."""
     RELEASE_RETIRED = "release:retired"
     """The release's replicas are no longer wanted; its record and artefacts stay."""
+    RELEASE_REGRESSED = "release:regressed"
+    """A release is slower, fails more or answers otherwise than is usual at this hour of the week."""
     RELEASE_SCALED = "release:scaled"
     """Another number of replicas is wanted."""
     REPLICA_STARTED = "replica:started"

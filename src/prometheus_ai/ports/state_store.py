@@ -42,8 +42,10 @@ class Reading(Protocol):
     def ended_replicas(self, since: datetime, backend: str | None = None) -> list[ReplicaRecord]:
         """Return the records of replicas that ended at or after ``since``, oldest first."""
 
-    def windows(self, since: datetime, backend: str | None = None) -> list[Window]:
-        """Return windows that end after ``since``, oldest first."""
+    def windows(
+        self, since: datetime, backend: str | None = None, *, until: datetime | None = None
+    ) -> list[Window]:
+        """Return windows that end after ``since``, and not after ``until``; oldest first."""
 
     def decision(self, backend: str, number: int) -> DecisionRecord | None:
         """Return one decision about a backend, or None."""

@@ -104,8 +104,16 @@ class _MemoryReading:
         ]
         return [record for _, _, record in sorted(found, key=lambda item: item[:2])]
 
-    def windows(self, since: datetime, backend: str | None = None) -> list[Window]:
-        found = [w for w in self._state.windows if w.end > since and backend in (None, w.backend)]
+    def windows(
+        self, since: datetime, backend: str | None = None, *, until: datetime | None = None
+    ) -> list[Window]:
+        found = [
+            w
+            for w in self._state.windows
+            if w.end > since
+            and backend in (None, w.backend)
+            and (until is None or w.end <= until)
+        ]
         return sorted(found, key=lambda w: (w.end, w.backend, w.version, w.start))
 
     def decision(self, backend: str, number: int) -> DecisionRecord | None:

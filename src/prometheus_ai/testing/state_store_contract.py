@@ -298,6 +298,8 @@ class StateStoreContract:
         with store.read() as view:
             assert view.windows(make_window(0).start) == windows
             assert view.windows(make_window(0).end) == windows[2:]
+            between = view.windows(make_window(0).start, until=make_window(1).end)
+            assert between == windows[:4]
             assert view.windows(NOW - timedelta(days=1), "other") == []
             assert view.windows(make_window(1).end, "digits") == windows[4:]
 

@@ -7,6 +7,7 @@ from prometheus_ai.control.loop.publish import in_words
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import active
 from prometheus_ai.control.show.events import recent_events
+from prometheus_ai.control.show.quality import quality_differences, quality_lines
 from prometheus_ai.control.show.rollouts import under_way
 from prometheus_ai.control.show.starts import starts_line
 from prometheus_ai.control.show.status import age, existing, flags_of
@@ -39,6 +40,7 @@ def why(plane: Plane, name: str) -> Why:
         *(d for release in view.releases for d in _replica_differences(view, release, now)),
         *_release_differences(states, history, now),
         *_gate_differences(plane, name),
+        *quality_differences(plane, name),
         *_gateway_differences(plane),
     ]
     rollout = active(plane, name)
@@ -56,6 +58,7 @@ def why(plane: Plane, name: str) -> Why:
         running=(
             f"traffic: {in_words(backend.in_force)}",
             *(_running(view, release) for release in view.releases if release.records),
+            *quality_lines(plane, name),
         ),
         differences=tuple(differences),
         next=(*_next(view, now), *lines) or _nothing(differences),

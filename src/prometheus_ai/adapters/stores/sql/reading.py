@@ -77,7 +77,7 @@ _ENDED = (
 _ENDED_OF = _ENDED.where(replicas.c.backend == _of_backend)
 _WINDOWS = (
     select(windows)
-    .where(windows.c.end_at > _since)
+    .where(windows.c.end_at > _since, windows.c.end_at <= bindparam("until"))
     .order_by(windows.c.end_at, windows.c.backend, windows.c.version, windows.c.start_at)
 )
 _WINDOWS_OF = _WINDOWS.where(windows.c.backend == _of_backend)
@@ -174,9 +174,12 @@ class SqlReading:
         parameters = {"since": rows.time_text(since)}
         return self._of_one_or_all(_ENDED, _ENDED_OF, backend, parameters, rows.to_replica)
 
-    def windows(self, since: datetime, backend: str | None = None) -> list[Window]:
-        """Return windows that end after ``since``, oldest first."""
-        parameters = {"since": rows.time_text(since)}
+    def windows(
+        self, since: datetime, backend: str | None = None, *, until: datetime | None = None
+    ) -> list[Window]:
+        """Return windows that end after ``since``, and not after ``until``; oldest first."""
+        last = rows.time_text(until or datetime.max.replace(tzinfo=UTC))
+        parameters = {"since": rows.time_text(since), "until": last}
         return self._of_one_or_all(_WINDOWS, _WINDOWS_OF, backend, parameters, rows.to_window)
 
     def decision(self, backend: str, number: int) -> DecisionRecord | None:
