@@ -49,7 +49,7 @@ class Loops:
         judge = Judge(plane=self.plane)
         autoscaler = Autoscaler(plane=self.plane)
         reviewer = Reviewer(plane=self.plane)
-        listener = Listener(plane=self.plane)
+        listener = Listener(plane=self.plane, kept=self.kept)
         past = PastWatch(plane=self.plane)
         own_metrics = OwnMetrics(plane=self.plane)
         for name, step, woken in (

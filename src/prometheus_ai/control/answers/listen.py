@@ -3,6 +3,7 @@
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from prometheus_ai.analysis import agree
 from prometheus_ai.control.answers.bins import Bins
@@ -30,6 +31,7 @@ IDLE_EVERY_S = 5.0
 SILENT_EVERY_S = 30.0
 ANSWERS_AT_ONCE = 400
 """A busy replica is asked again when about so many answers wait in it, and at higher rates a share is kept."""
+FORGET_EVERY_S = 3600.0
 PAIRS_MAX = 4096
 """Answers of one backend that wait for their shadow."""
 
@@ -68,6 +70,9 @@ class Listener:
     ears: dict[str, _Ear] = field(default_factory=dict)
     pairs: dict[str, OrderedDict[str, Answer]] = field(default_factory=dict)
     bins: Bins = field(default_factory=Bins)
+    kept: timedelta = timedelta(days=30)
+    """How long answers, feedback and counts are kept, where their bounds let them."""
+    forgot_at: float = 0.0
 
     def tick(self) -> None:
         """Read the replicas whose time has come."""
@@ -91,6 +96,9 @@ class Listener:
         waiting.sort(key=lambda found: (found[1], found[0]))
         for _, _, name, version, _, replica in waiting[:READS_AT_ONCE]:
             self._read(hearing, name, version, replica, rollouts.get(name))
+        if clock - self.forgot_at > FORGET_EVERY_S:
+            self.forgot_at = clock
+            hearing.log.forget(self.plane.clock.now() - self.kept)
 
     def _due(self, name: str, replica_id: str, rollouts: Mapping[str, _Rollout]) -> float:
         ear = self.ears.get(replica_id)
