@@ -10,6 +10,7 @@ from prometheus_ai.api.access import Control, Deployer, Viewer
 from prometheus_ai.api.bodies import (
     FeedbackBody,
     FeedbackItem,
+    NoticeBody,
     ReplicasBody,
     RolloutBody,
     RouteBody,
@@ -20,6 +21,7 @@ from prometheus_ai.control.advise.recording import Recording
 from prometheus_ai.control.advise.suggest import Suggested, Terms
 from prometheus_ai.control.answers.feedback import Taken
 from prometheus_ai.control.control_plane import ControlPlane
+from prometheus_ai.control.notice import Noticed
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.control.rollouts.command import Commanded
 from prometheus_ai.control.scale import Scaled
@@ -138,6 +140,17 @@ def _said(item: FeedbackItem) -> Feedback:
 def scale(name: Name, body: ReplicasBody, control: Control, token: Deployer) -> Scaled:
     """Set how many replicas each release with traffic has, or one named release."""
     return control.scale(name, body.replicas, body.version, asker(token, body.reason))
+
+
+@router.post("/replicas/{replica}/notice", operation_id="give_notice", status_code=202)
+def give_notice(
+    replica: Annotated[str, Path(max_length=160, description="The replica's id.")],
+    body: NoticeBody,
+    control: Control,
+    token: Deployer,
+) -> Noticed:
+    """Say that a replica's machine goes away soon: it is replaced, and drained before that."""
+    return control.give_notice(replica, body.within_s, asker(token, body.reason))
 
 
 @router.delete("/backends/{name}", operation_id="delete", status_code=202)

@@ -136,6 +136,13 @@ class ReplicasBody(_Body):
     reason: Reason = ""
 
 
+class NoticeBody(_Body):
+    """How soon a replica will be gone with its machine."""
+
+    within_s: Annotated[float, Field(gt=0, le=3600, strict=False, examples=[30])] = 30
+    reason: Reason = ""
+
+
 class TreeBody(_Body):
     """A folder: relative paths and the digests of files uploaded before."""
 

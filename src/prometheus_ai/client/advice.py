@@ -32,6 +32,12 @@ class AdviceCalls:
         """Return a backend's traffic and its measured replica, as the simulator takes them."""
         return record(self._advice(name, "recording", {"version": version}))
 
+    def give_notice(self, replica: str, within_s: float = 30.0, *, reason: str = "") -> Record:
+        """Say that a replica's machine goes away soon: it is replaced, and drained before that."""
+        path = f"/api/v1/replicas/{quote(replica, safe='')}/notice"
+        body = {"within_s": within_s, "reason": reason}
+        return record(self._wire.ask("POST", path, body=body).json())
+
     def _advice(self, name: str, what: str, query: dict[str, Any]) -> Any:
         path = f"/api/v1/backends/{quote(name, safe='')}/{what}"
         return self._wire.ask("GET", path, query=query).json()

@@ -14,6 +14,7 @@ from prometheus_ai.adapters.artefacts.filesystem.store import FilesystemArtefact
 from prometheus_ai.adapters.drivers.local.driver import LocalDriver
 from prometheus_ai.adapters.environments.uv.environments import UvEnvironments
 from prometheus_ai.adapters.inspectors.runtime import RuntimeInspector
+from prometheus_ai.adapters.notice_folder import NoticeFolder
 from prometheus_ai.adapters.profile_client import ProfileClient
 from prometheus_ai.adapters.stores.home_lock import HomeLock
 from prometheus_ai.adapters.stores.sql import SqlStore
@@ -108,6 +109,7 @@ def _plane(settings: Settings, store: SqlStore, resources: ExitStack) -> Plane:
         metrics=gateway,
         activator=gateway,
         profiles=ProfileClient(),
+        notices=NoticeFolder(settings.notices),
         resolver=environments,
         inspector=RuntimeInspector(environments),
         clock=SystemClock(),

@@ -79,6 +79,11 @@ class Settings:
         return self.home / "gateway"
 
     @property
+    def notices(self) -> Path:
+        """Notices that a replica's machine goes away, one file for each."""
+        return self.home / "notices"
+
+    @property
     def run(self) -> Path:
         """Sockets, process records and locks of the running processes."""
         return self.home / "run"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from prometheus_ai.control import access, collect, delete, deploy, scale, shift
+from prometheus_ai.control import access, collect, delete, deploy, notice, scale, shift
 from prometheus_ai.control.advise import recording, suggest
 from prometheus_ai.control.answers.feedback import Taken, take_feedback
 from prometheus_ai.control.bundles import export, take_in
@@ -131,6 +131,10 @@ class ControlPlane:
     def replay_decisions(self, name: str, number: int | None) -> tuple[decided.ReplayView, ...]:
         """Make decisions again from what they saw, and compare the answers."""
         return decided.replay_decisions(self.plane, name, number)
+
+    def give_notice(self, replica_id: str, within_s: float, asker: Asker) -> notice.Noticed:
+        """Say that a replica's machine goes away soon."""
+        return notice.give_notice(self.plane, replica_id, within_s, asker)
 
     def suggest(self, name: str, version: str | None, terms: suggest.Terms) -> suggest.Suggested:
         """Suggest what a backend should be given, each with its risk."""

@@ -32,10 +32,12 @@ from prometheus_ai.ports.metric_source import MetricSource
 from prometheus_ai.ports.model_inspector import ModelInspector
 from prometheus_ai.ports.model_scanner import ModelScanner
 from prometheus_ai.ports.replica_reader import ReplicaReader
+from prometheus_ai.ports.notices import Notices
 from prometheus_ai.ports.profiles import ProfileSource
 from prometheus_ai.ports.route_table import RouteTablePort
 from prometheus_ai.ports.secret_source import SecretSource
 from prometheus_ai.ports.sealed_bundle import BundleFormat
+from prometheus_ai.ports.second_opinion import SecondOpinion
 from prometheus_ai.ports.signatures import SignatureVerifier
 from prometheus_ai.ports.state_store import StateStore
 from prometheus_ai.ports.target_opener import OpenedTarget, TargetOpener
@@ -114,6 +116,8 @@ class Gate:
     lock: threading.Lock = field(default_factory=threading.Lock)
     scans: dict[tuple[str, str, frozenset[str]], ModelScan] = field(default_factory=dict)
     """Scans by model digest, scanner and allowed names; made again after a restart."""
+    opinions: Sequence[SecondOpinion] = ()
+    """Other scanners that may be installed here; those that are look into every image, too."""
     bundles: BundleFormat | None = None
     """None where no bundles are written or read."""
     signatures_added: int = 0
@@ -182,6 +186,8 @@ class Plane:
     """By target name, for targets that run containers."""
     profiles: ProfileSource | None = None
     """Asks replicas what they measured; None in tests that suggest nothing."""
+    notices: Notices | None = None
+    """Which replicas' machines go away soon; None in tests that give no notice."""
     activator: Activator | None = None
     """Who holds requests for sleeping releases; None in tests that let nothing sleep."""
     opener: TargetOpener = field(default_factory=NoTargets)

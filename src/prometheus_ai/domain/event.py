@@ -32,6 +32,8 @@ class Kind(StrEnum):
     """A replica answers requests."""
     REPLICA_DRAINED = "replica:drained"
     """A replica was told to finish its requests and end."""
+    REPLICA_NOTICED = "replica:noticed"
+    """A notice said that a replica's machine goes away; the replica is replaced and drained before."""
     REPLICA_STOPPED = "replica:stopped"
     """A replica ended as it was asked to."""
     REPLICA_FAILED = "replica:failed"

@@ -23,6 +23,8 @@ from prometheus_ai.reconcile.view import RUNNING_PHASES, BackendView, ReleaseVie
 DRAIN_SETTLE_S = 0.3
 """A drained replica is given this long after it left the routes, for requests already on the way."""
 STUCK_GRACE_S = 2.0
+LEAVE_DRAIN_S = 10.0
+"""A replica whose machine goes away begins to drain this long before, replaced or not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,13 +72,17 @@ def _tend(view: BackendView, release: ReleaseView, now: datetime) -> list[Action
             actions.append(
                 CloseRecord(id=record.id, target=release.target, exit=_exit_of(record, seen, now))
             )
-        elif (action := _tend_living(release, record, seen, now)) is not None:
+        elif (action := _tend_living(view, release, record, seen, now)) is not None:
             actions.append(action)
     return actions
 
 
 def _tend_living(
-    release: ReleaseView, record: ReplicaRecord, seen: Observed, now: datetime
+    view: BackendView,
+    release: ReleaseView,
+    record: ReplicaRecord,
+    seen: Observed,
+    now: datetime,
 ) -> Action | None:
     if record.goal is ReplicaGoal.GONE:
         # Asked before; asking again is harmless, and needed when a crash came between record and effect.
@@ -99,6 +105,8 @@ def _tend_living(
         )
     if seen.phase is ReplicaPhase.READY and record.ready_at is None:
         return MarkReady(id=record.id)
+    if record.id in view.leaving:
+        return _leave(view, release, record, now)
     starting_for = now - seen.started_at
     if seen.phase is ReplicaPhase.STARTING and starting_for > timedelta(seconds=release.startup_s):
         return StopReplica(
@@ -108,6 +116,24 @@ def _tend_living(
             cause=ExitCause.STARTUP_TIMEOUT,
             reason=f"not ready {release.startup_s:g} s after its start, still {seen.detail or 'starting'}",
         )
+    return None
+
+
+def _leave(
+    view: BackendView, release: ReleaseView, record: ReplicaRecord, now: datetime
+) -> Action | None:
+    """Drain a noticed replica once others stand in for it, and in any case while there is time for it."""
+    by = view.leaving[record.id]
+    reason = f"its machine goes away at {by:%H:%M:%S} UTC"
+    if not view.is_routable(record):
+        grace_s = min(release.drain_s, max(0.0, (by - now).total_seconds()))
+        return StopReplica(id=record.id, target=release.target, grace_s=grace_s, reason=reason)
+    staying = sum(
+        1 for other in release.records if other.id not in view.leaving and view.is_routable(other)
+    )
+    latest = by - timedelta(seconds=min(release.drain_s, LEAVE_DRAIN_S))
+    if staying >= wanted_count(view, release) or now >= latest:
+        return DrainReplica(id=record.id, reason=reason)
     return None
 
 
@@ -149,7 +175,7 @@ def _count(
 
 
 def _lives(view: BackendView, record: ReplicaRecord) -> bool:
-    if record.goal is not ReplicaGoal.RUN:
+    if record.goal is not ReplicaGoal.RUN or record.id in view.leaving:
         return False
     if record.id in view.launching:
         return True

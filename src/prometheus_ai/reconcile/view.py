@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from prometheus_ai.domain.cold_start import UNKNOWN_S
 from prometheus_ai.domain.release import Backend, ReleasePhase, ReleaseState
@@ -43,6 +44,8 @@ class BackendView:
     """Targets that could not be observed; nothing is concluded from their silence."""
     launching: frozenset[str] = frozenset()
     """Replicas whose start is under way in this process."""
+    leaving: Mapping[str, datetime] = field(default_factory=dict)
+    """By when noticed replicas will be gone with their machines."""
     needed: frozenset[str] = frozenset()
     """Versions that a rollout under way needs, with or without traffic."""
 

@@ -65,6 +65,7 @@ def views(
     ended = _by_release(tx.ended_replicas(now - timedelta(seconds=2 * MEMORY_S), only))
     with plane.work.lock:
         launching = frozenset(plane.work.launching)
+    leaving = plane.notices.read() if plane.notices is not None else {}
     result = []
     for backend in backends:
         needed = protected(plane.rollouts, backend.name)
@@ -92,6 +93,7 @@ def views(
             observed=seen.observed,
             unreachable=frozenset(seen.unreachable),
             launching=launching,
+            leaving=leaving,
             needed=needed,
         )
         result.append((view, {release.version: release.spec for release, _ in living}))
