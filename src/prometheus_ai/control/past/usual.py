@@ -61,9 +61,7 @@ def _measured(
     past = Past()
     for window in reading.windows(span[0], backend, until=span[1]):
         if window.version == version:
-            more = Past(
-                requests=window.requests, errors=window.errors, latency_s=window.latency_s
-            )
+            more = Past(requests=window.requests, errors=window.errors, latency_s=window.latency_s)
             past = _added(past, more)
     outputs: Counter[str] = Counter()
     if plane.hearing is not None:
