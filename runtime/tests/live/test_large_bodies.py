@@ -60,6 +60,29 @@ def test_a_large_body_arrives_whole_however_it_is_cut(summing: Any, piece: int) 
         assert answers(raw, 3) == [250000.0, 500000.0, 750000.0]
 
 
+def test_large_bodies_of_one_head_may_be_followed_by_anything(summing: Any) -> None:
+    live = b"GET /v2/health/live HTTP/1.1\r\nhost: x\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", summing.port), timeout=60) as raw:
+        for n in (1, 2, 3, 4):
+            raw.sendall(request(np.full(250000, n, np.float32)))
+            assert answers(raw, 1) == [250000.0 * n]
+        for piece in (live[:9], live[9:]):
+            raw.sendall(piece)
+        assert raw.recv(65536).startswith(b"HTTP/1.1 200 OK")
+        for n in (5, 6, 7):
+            whole = request(np.full(250000, n, np.float32))
+            for piece in (whole[:20], whole[20:300_000], whole[300_000:]):
+                raw.sendall(piece)
+                time.sleep(0.02)
+            assert answers(raw, 1) == [250000.0 * n]
+        wrong = np.full(250000, 8, np.float32)
+        wrong[-1] = np.inf
+        raw.sendall(request(wrong))
+        assert b"row 0 has NaN or infinity" in raw.recv(65536)
+        raw.sendall(request(np.full(250000, 9, np.float32))[:500_000])
+    wait_until(lambda: connections(summing) == 1, "the connection is gone")
+
+
 def test_a_client_that_leaves_in_the_middle_is_forgotten(summing: Any) -> None:
     with socket.create_connection(("127.0.0.1", summing.port), timeout=60) as raw:
         raw.sendall(request(np.ones(250000, np.float32))[:500_000])

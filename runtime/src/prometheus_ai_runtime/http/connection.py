@@ -31,6 +31,7 @@ class Connection(asyncio.Protocol):
         "_door",
         "_exchanges",
         "_head",
+        "_reads_large",
         "_reserved",
         "_same",
         "_same_head",
@@ -67,6 +68,8 @@ class Connection(asyncio.Protocol):
         self._usual_bytes = 0
         """How long its request was."""
         self._write: Callable[[bytes], None] = _unconnected
+        self._reads_large = False
+        """Whether the last head is expected again, with a body to be received in place."""
         self._reserved = 0
         self._since = self.first_byte_at = perf_counter()
         self._writable = True
@@ -102,6 +105,8 @@ class Connection(asyncio.Protocol):
         door = self._door
         door.bytes_seen_at = now = perf_counter()
         usual = self._again
+        if self._reads_large:
+            self._read_usually()
         if usual is not None:
             self._again = None
             start = self._usual_start
@@ -317,10 +322,20 @@ class Connection(asyncio.Protocol):
         return data[len(piece) :]
 
     def _read_large(self) -> None:
-        assert self._head is not None, "a body follows a head"
-        reader = BodyReader(self, self._head.content_length, self._body)
+        head, first = self._head, self._body
+        assert head is not None, "a body follows a head"
         self._body = []
-        self._read_as(reader)
+        comes_again = self._same if head is self._same_head else b""
+        self._read_as(
+            BodyReader(
+                self,
+                head.content_length,
+                first,
+                binary_at=head.json_bytes or 0,
+                head=comes_again,
+            )
+        )
+        self._reads_large = bool(comes_again)
 
     def _read_as(self, protocol: asyncio.BaseProtocol) -> None:
         # The transport decides how to read when it starts reading.
@@ -329,11 +344,27 @@ class Connection(asyncio.Protocol):
         if self._writable:
             self._transport.resume_reading()
 
+    def large_body_begins(self) -> bool:
+        """Take the same head again, with a body that is received in place."""
+        head = self._same_head
+        assert head is not None, "it came before"
+        if self._state == _HEAD:
+            self._door.bytes_seen_at = self.first_byte_at = perf_counter()
+            self._begin_body(head, self.first_byte_at, more=True)
+        if self._state != _BODY:
+            self._read_usually()
+        return self._state == _BODY
+
     def large_body_done(self, body: memoryview) -> None:
-        """Take a body that was received in place, and read in the usual way again."""
-        self._read_as(self)
+        """Take a body that was received in place, and expect another or read in the usual way again."""
+        if not self._reads_large or self._state != _BODY:
+            self._read_usually()
         if self._state == _BODY:
             self._finish_body(body)
+
+    def _read_usually(self) -> None:
+        self._reads_large = False
+        self._read_as(self)
 
     def _feed_chunks(self, data: bytes) -> bytes:
         chunks = self._chunks
