@@ -7,6 +7,7 @@ from prometheus_ai.adapters.registries.oci import OciBundles
 from prometheus_ai.adapters.scanners.advisories import SqliteAdvisories
 from prometheus_ai.adapters.scanners.images import LayeredImageScanner, write_cyclonedx
 from prometheus_ai.adapters.scanners.model_files import ModelFileScanner
+from prometheus_ai.adapters.scanners.programs import GRYPE, SYFT, TRIVY
 from prometheus_ai.adapters.signers.ecdsa import BundleVerifier
 from prometheus_ai.compose.clock import SystemClock
 from prometheus_ai.compose.settings import Settings
@@ -55,6 +56,7 @@ def open_gate(settings: Settings) -> Gate:
         advisories=_advisories(settings),
         signatures=BundleVerifier(),
         bundles=OciBundles(),
+        opinions=(TRIVY, GRYPE, SYFT),
         evidence=FilesystemArtefactStore(settings.home / "evidence"),
     )
 

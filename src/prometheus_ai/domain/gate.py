@@ -151,6 +151,10 @@ class ImageScan:
     layers: int = 0
     bytes_total: int = 0
     user: str = ""
+    others: tuple[Vulnerability, ...] = ()
+    """Weaknesses that other scanners found, where some are installed."""
+    asked: tuple[str, ...] = ()
+    """Those scanners, with their versions."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,6 +198,8 @@ class Evidence:
     vulnerabilities: tuple[Vulnerability, ...] | None = None
     advisories: AdvisoryData = AdvisoryData()
     secrets: tuple[SecretFinding, ...] | None = None
+    image_others: tuple[Vulnerability, ...] = ()
+    """What other scanners found in the image; united with our own in ``vulnerabilities``."""
     image_models: tuple[ModelScan, ...] = ()
     """Model files that lie in the image itself."""
     hardening: Hardening | None = None

@@ -30,6 +30,7 @@ from prometheus_ai.domain.gate_policy import Policy, Section
 from prometheus_ai.domain.release import Artefact, Release
 from prometheus_ai.domain.spec import Spec
 from prometheus_ai.gates import evaluate, read_policy
+from prometheus_ai.gates.opinions import merge
 
 ACTOR = "gate"
 POLICY_FILE = "policy.yaml"
@@ -170,6 +171,8 @@ def _gather(
     )
     components = known.sbom.components if known.sbom else ()
     advisories, found = _weaknesses(gate, components, section)
+    if found is not None:
+        found = merge(found, known.image_others)
     # Of a target that runs images, nothing but the image is the subject, once it is made.
     subject = known.image or ("" if release.spec.target in plane.builders else release.digest)
     said = signatures_of(plane, gate, subject, policy) if subject else ()

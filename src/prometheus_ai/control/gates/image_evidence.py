@@ -14,6 +14,7 @@ from prometheus_ai.domain.errors import InvalidInput, PlatformError
 from prometheus_ai.domain.gate import Evidence, Hardening, ImageScan
 from prometheus_ai.domain.image_spec import ContainerSpec
 from prometheus_ai.domain.release import Release
+from prometheus_ai.gates.opinions import unlisted
 from prometheus_ai.ports.image_scanner import ImageSaver
 
 _SCAN = TypeAdapter(ImageScan)
@@ -44,12 +45,27 @@ def examine_image(plane: Plane, release: Release) -> None:
 
 def _scan(gate: Gate, path: Path) -> ImageScan:
     try:
-        return gate.images.scan(path)
+        return _with_opinions(gate, path, gate.images.scan(path))
     except PlatformError:
         raise
     except Exception as error:
         # What breaks the scanner does not run.
         raise InvalidInput(f"the scanner of images broke off: {error!r}") from error
+
+
+def _with_opinions(gate: Gate, path: Path, found: ImageScan) -> ImageScan:
+    """Add what other scanners say; one that is installed and fails leaves something unread."""
+    said = [one.look(path) for one in gate.opinions if one.is_here()]
+    unread = [f"{one.scanner}: {one.problem}" for one in said if one.problem]
+    for one in said:
+        lacking = unlisted(found.sbom.components, one.components)
+        unread += [f"{one.scanner} also found {text}" for text in lacking]
+    return replace(
+        found,
+        sbom=replace(found.sbom, unread=(*found.sbom.unread, *unread)),
+        others=tuple(weakness for one in said for weakness in one.vulnerabilities),
+        asked=tuple(one.scanner for one in said),
+    )
 
 
 def looked_into(plane: Plane, release: Release) -> str:
@@ -77,6 +93,7 @@ def with_image(plane: Plane, gate: Gate, release: Release, evidence: Evidence) -
         sbom=found.sbom,
         secrets=found.secrets,
         image_models=found.models,
+        image_others=found.others,
         hardening=_hardening(release, found.user),
     )
 

@@ -25,6 +25,21 @@ _APK = re.compile(
 )
 
 
+_RPM = (
+    "Rocky Linux",
+    "AlmaLinux",
+    "Red Hat",
+    "rhel",
+    "fedora",
+    "centos",
+    "openSUSE",
+    "SUSE",
+    "amzn",
+    "ol",
+)
+_RPM_PARTS = re.compile(r"~|\^|[A-Za-z]+|[0-9]+")
+
+
 class UnknownVersion(ValueError):
     """A version that its ecosystem has no order for."""
 
@@ -38,6 +53,8 @@ def order_of(ecosystem: str) -> Callable[[str], Any]:
         return cmp_to_key(compare_debian)
     if root == "Alpine":
         return _alpine
+    if root in _RPM:
+        return cmp_to_key(compare_rpm)
     return _python
 
 
@@ -96,6 +113,40 @@ def _weight(letter: str) -> int:
     if letter == "~":
         return -1
     return ord(letter) if letter.isalpha() else ord(letter) + 256
+
+
+def compare_rpm(one: str, other: str) -> int:
+    """Compare as rpm does: epoch, version, release; ``~`` sorts before the end, ``^`` after it."""
+    for left, right in zip(_split_debian(one), _split_debian(other), strict=True):
+        if isinstance(left, int) and isinstance(right, int):
+            result = (left > right) - (left < right)
+        else:
+            result = _compare_rpm_part(str(left), str(right))
+        if result:
+            return result
+    return 0
+
+
+def _compare_rpm_part(one: str, other: str) -> int:
+    left, right = _RPM_PARTS.findall(one), _RPM_PARTS.findall(other)
+    for index in range(max(len(left), len(right))):
+        mine = left[index] if index < len(left) else ""
+        its = right[index] if index < len(right) else ""
+        ranks = _rpm_rank(mine), _rpm_rank(its)
+        if ranks != (ranks[1], ranks[0]):
+            return 1 if ranks[0] > ranks[1] else -1
+        if mine.isdigit() and int(mine) != int(its):
+            return 1 if int(mine) > int(its) else -1
+        if mine.isalpha() and mine != its:
+            return 1 if mine > its else -1
+    return 0
+
+
+def _rpm_rank(part: str) -> int:
+    """Return how a kind of part sorts against others: ~, the end, ^, letters, digits."""
+    if part in ("~", "", "^"):
+        return ("~", "", "^").index(part)
+    return 4 if part.isdigit() else 3
 
 
 def _alpine(text: str) -> Any:

@@ -5,11 +5,12 @@ import binascii
 import csv
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.message import Message
 from email.parser import HeaderParser
 from pathlib import PurePosixPath
 
+from prometheus_ai.adapters.scanners.images.rpm import DATABASE, ecosystem_of, read_rpm
 from prometheus_ai.domain.gate import Component
 
 _SOURCE = re.compile(r"^(\S+)(?:\s+\((.+)\))?$")
@@ -17,6 +18,7 @@ _BUNDLED = re.compile(r"\.libs/lib([A-Za-z0-9+_.-]+?)-[0-9a-f]{6,}((?:\.\d+)*)\.
 _WORTH = re.compile(
     r"(^|/)(dpkg/status|dpkg/status\.d/[^/]+|dpkg/info/[^/]+\.(list|md5sums)|apk/db/installed"
     r"|etc/os-release|usr/lib/os-release"
+    r"|lib/(sysimage/)?rpm/(rpmdb\.sqlite|Packages|Packages\.db)"
     r"|[^/]+\.dist-info/(METADATA|RECORD)|[^/]+\.egg-info/PKG-INFO|[^/]+\.egg-info)$"
 )
 
@@ -48,6 +50,19 @@ def components_of(databases: Databases) -> Iterator[Component]:
     yield from _dpkg(databases, release)
     yield from _apk(databases, release)
     yield from _python(databases, owners)
+
+
+def rpm_of(databases: Databases) -> tuple[list[Component], tuple[str, ...]]:
+    """Return what RPM's databases name, and what of them could not be read."""
+    found: list[Component] = []
+    unread: tuple[str, ...] = ()
+    for path, data in databases.files.items():
+        if re.search(DATABASE, path):
+            packages, problems = read_rpm(path, data, _release(databases))
+            layer = databases.layers.get(path, "")
+            found += [replace(one, layer=layer) for one in packages]
+            unread += problems
+    return found, unread
 
 
 def owners_of(databases: Databases) -> dict[str, str]:
@@ -115,7 +130,7 @@ def _release(databases: Databases) -> tuple[str, str]:
         if name == "alpine":
             return f"Alpine:v{'.'.join(version.split('.')[:2])}", name
         if name:
-            return f"{name}:{version}", name
+            return ecosystem_of(name, version), name
     return "Debian", "debian"
 
 

@@ -20,9 +20,17 @@ from prometheus_ai.adapters.scanners.images.packages import (
     components_of,
     is_database,
     recorded,
+    rpm_of,
 )
 from prometheus_ai.adapters.scanners.images.secrets import FILE_BYTES_MAX, secrets_in
-from prometheus_ai.domain.gate import Component, ImageScan, ModelScan, Sbom, SecretFinding
+from prometheus_ai.domain.gate import (
+    Component,
+    ImageScan,
+    ModelFinding,
+    ModelScan,
+    Sbom,
+    SecretFinding,
+)
 
 DATABASE_BYTES_MAX = 64 * 2**20
 MODELS_MAX = 200
@@ -70,12 +78,16 @@ class LayeredImageScanner:
             for layer in image.layers:
                 secrets += _layer_secrets(layer, known)
                 models += self._models(layer)
-            components = [*components_of(databases), *view.libraries()]
+            rpm, unread = rpm_of(databases)
+            components = [*components_of(databases), *rpm, *view.libraries()]
             components += [_model_component(name, scan) for name, scan in models]
             return ImageScan(
                 image=image.digest,
                 sbom=Sbom(
-                    subject=image.digest, components=tuple(components), files=len(view.paths)
+                    subject=image.digest,
+                    components=tuple(components),
+                    files=len(view.paths),
+                    unread=(*view.unread, *unread),
                 ),
                 secrets=tuple(secrets),
                 models=tuple(scan for _, scan in models),
@@ -95,7 +107,10 @@ class LayeredImageScanner:
                 continue
             count += 1
             source = layer.tar.extractfile(member)
-            if source is None or count > MODELS_MAX:
+            if source is None:
+                continue
+            if count > MODELS_MAX:
+                yield name, _unscanned(name, member.size)
                 continue
             with tempfile.TemporaryDirectory(prefix="pai-model-") as folder:
                 path = Path(folder) / PurePosixPath(name).name
@@ -114,6 +129,8 @@ class _View:
         self.layer_of: dict[str, str] = {}
         self.paths: set[str] = set()
         self.bytes_total = 0
+        self.unread: list[str] = []
+        """Databases of packages that were not read."""
         self._libraries: dict[str, Component] = {}
 
     def add(self, layer: Layer) -> None:
@@ -127,7 +144,9 @@ class _View:
                 continue
             self.bytes_total += member.size
             self.paths.add(name)
-            if is_database(name) and member.size <= DATABASE_BYTES_MAX:
+            if is_database(name) and member.size > DATABASE_BYTES_MAX:
+                self.unread.append(f"{name}: {member.size} bytes are too many to read")
+            elif is_database(name):
                 file = layer.tar.extractfile(member)
                 self.databases[name] = file.read() if file is not None else b""
                 self.layer_of[name] = layer.digest
@@ -189,6 +208,17 @@ def _config_secrets(image: SavedImage) -> Iterator[SecretFinding]:
 
 def _is_packaged(name: str) -> bool:
     return any(part in f"/{name}" for part in _PACKAGED)
+
+
+def _unscanned(name: str, size: int) -> ModelScan:
+    """Return what is said of a model file beyond those that are looked into: it was not."""
+    beyond = ModelFinding(
+        kind="outside", message=f"more than {MODELS_MAX} model files lie in this layer", file=name
+    )
+    return ModelScan(
+        digest="sha256:" + "0" * 64, formats=(), runs_code=True, findings=(beyond,), files=1,
+        bytes_total=size, bytes_read=0, scanner="",
+    )  # fmt: skip
 
 
 def _model_component(name: str, scan: ModelScan) -> Component:
