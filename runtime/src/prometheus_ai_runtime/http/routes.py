@@ -3,9 +3,8 @@
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.infer import InferEndpoint
-from prometheus_ai_runtime.http.inspection import Inspection
+from prometheus_ai_runtime.http.inspection import Inspection, Recent
 from prometheus_ai_runtime.http.predict import PredictEndpoint
-from prometheus_ai_runtime.http.recent import Recent
 from prometheus_ai_runtime.http.repository import Repository
 from prometheus_ai_runtime.http.router import Router
 
