@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 
 from prometheus_ai.control.autoscale.tick import Autoscaler
-from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.decisions import replay
+from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.domain.errors import Conflict, Unavailable, Unsupported
+from prometheus_ai.domain.evidence import Sample
+from prometheus_ai.domain.profile import ModelProfile
+from prometheus_ai.domain.replica import Endpoint
 from prometheus_ai.testing.fake_driver import Behaviour
+from prometheus_ai.testing.fake_query import FakeQuery
 from tests.scenario.conftest import ASKER, Line
 
 SCALING: dict[str, Any] = {"min": 1, "max": 8, "concurrency": 2, "stable_s": 10, "down_s": 30}
@@ -211,6 +215,7 @@ def test_every_decision_can_be_made_again(scaled: Line) -> None:
 
 
 def test_fields_that_would_be_ignored_are_refused(line: Line) -> None:
+    line.plane.database = None
     with pytest.raises(Unsupported, match=r"scaling\.metrics"):
         line.deploy(scaling={"metrics": [{"name": "depth", "per_replica": 5}]})
 
@@ -223,3 +228,58 @@ def test_cold_starts_are_shown_item_by_item(sleepy: Line) -> None:
     assert starts.count == 1
     assert "a start takes" in sleepy.control.why("digits").wanted[1]
     assert "asleep" in sleepy.control.why("digits").wanted[1]
+
+
+DEPTH: dict[str, Any] = {"name": "depth", "query": "depth{b='$backend/$release'}", "per_replica": 5}
+
+
+def asking(line: Line, scaler: Autoscaler, seconds: int) -> None:
+    """Let time pass, with what another loop asks for."""
+    for _ in range(seconds):
+        scaler.asking.tick()
+        flow(line, scaler, active=0, seconds=1)
+
+
+@pytest.fixture
+def followed(line: Line) -> tuple[Line, FakeQuery]:
+    database = FakeQuery()
+    line.plane.database = database
+    line.deploy(scaling={"min": 1, "max": 8, "stable_s": 10, "down_s": 10, "metrics": [DEPTH]})
+    line.run()
+    return line, database
+
+
+def test_replicas_follow_an_own_metric(followed: tuple[Line, FakeQuery]) -> None:
+    line, database = followed
+    query = "depth{b='digits/v1'}"
+    database.samples[query] = Sample(value=21.0)
+    scaler = Autoscaler(plane=line.plane)
+    asking(line, scaler, 20)
+    assert line.served() == {"v1": 5}
+    database.samples[query] = Unavailable("the database is away")
+    asking(line, scaler, 120)
+    assert line.served() == {"v1": 5}, "what is unknown never shrinks"
+    database.samples[query] = Sample(value=3.0)
+    asking(line, scaler, 120)
+    assert line.served() == {"v1": 1}
+
+
+class Slow:
+    """Replicas learned that they answer ten single requests a second, and no more together."""
+
+    def profile(self, endpoint: Endpoint, name: str) -> ModelProfile:
+        """Return it."""
+        del endpoint, name
+        return ModelProfile(curve=((1, 0.1), (2, 0.2)), batches=100)
+
+
+def test_what_replicas_learned_of_their_speed_decides_how_many_there_are(line: Line) -> None:
+    line.plane.profiles = Slow()
+    line.deploy(scaling={"min": 1, "max": 8, "stable_s": 10})
+    line.run()
+    scaler = Autoscaler(plane=line.plane)
+    scaler.asking.tick()
+    held, per_s = scaler.asking.speeds["digits", "v1"]
+    assert (held, per_s) == (1.0, 10.0)
+    flow(line, scaler, active=4, seconds=30)
+    assert line.served()["v1"] > 4

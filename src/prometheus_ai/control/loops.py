@@ -57,6 +57,7 @@ class Loops:
             ("measure", _every(self.scrape_s, meter.read_once), threading.Event()),
             ("judge", _every(JUDGE_S, judge.tick), threading.Event()),
             ("scale", _every(self.scrape_s, autoscaler.tick), threading.Event()),
+            ("ask", _every(self.scrape_s, autoscaler.asking.tick), threading.Event()),
             ("review", _every(REVIEW_S, reviewer.tick), threading.Event()),
             ("past", _every(PAST_S, past.tick), threading.Event()),
             ("listen", _every(LISTEN_S, listener.tick), threading.Event()),

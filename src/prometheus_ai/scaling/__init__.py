@@ -5,6 +5,7 @@ A number of replicas with its reasons, and suggestions with their risks, leave.
 It never shrinks a release because measurements are missing, and never chooses which replica goes.
 """
 
+from prometheus_ai.scaling.capacity import capacity, objective_s
 from prometheus_ai.scaling.suggest import (
     MemoryFacts,
     ServiceFacts,
@@ -28,6 +29,8 @@ __all__ = [
     "Suggestion",
     "begin_scaling",
     "break_even_per_s",
+    "capacity",
+    "objective_s",
     "sleep_choices",
     "suggest_batching",
     "suggest_cpu",

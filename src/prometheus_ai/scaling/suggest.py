@@ -115,7 +115,7 @@ def throttled_s(work_s: float, quota: float, threads: int) -> float:
 
 def suggest_replicas(facts: ServiceFacts, rows: int) -> Suggestion:
     """Suggest the replicas that carry the peak with room for its fluctuation."""
-    batch_s = _seconds(facts.curve, rows)
+    batch_s = seconds_of(facts.curve, rows)
     rate = rows / batch_s
     count = replicas_for(facts.peak_per_s / rate, 0.0, rows, facts.utilisation)
     return Suggestion(
@@ -132,13 +132,13 @@ def suggest_batching(facts: ServiceFacts) -> tuple[Suggestion, Suggestion]:
     """Suggest the most rows of a batch, and how long a request may wait for company."""
     most_rows = facts.curve[-1][0]
     fitting = [
-        rows for rows in range(1, most_rows + 1) if 2 * _seconds(facts.curve, rows) <= facts.slo_s
+        rows for rows in range(1, most_rows + 1) if 2 * seconds_of(facts.curve, rows) <= facts.slo_s
     ] or [1]
-    best = max(rows / _seconds(facts.curve, rows) for rows in fitting)
-    rows = next(rows for rows in fitting if rows / _seconds(facts.curve, rows) >= KNEE * best)
-    alone_per_s = 1 / _seconds(facts.curve, 1)
+    best = max(rows / seconds_of(facts.curve, rows) for rows in fitting)
+    rows = next(rows for rows in fitting if rows / seconds_of(facts.curve, rows) >= KNEE * best)
+    alone_per_s = 1 / seconds_of(facts.curve, 1)
     gain = best / alone_per_s
-    slack_s = max(0.0, facts.slo_s - 2 * _seconds(facts.curve, rows))
+    slack_s = max(0.0, facts.slo_s - 2 * seconds_of(facts.curve, rows))
     fill_s = (rows - 1) / facts.peak_per_s if facts.peak_per_s > 0 else math.inf
     is_worth = gain > 1.2 and fill_s < slack_s and facts.peak_per_s > 0.5 * alone_per_s
     wait_ms = 1000 * min(fill_s, slack_s / 2) if is_worth else 0.0
@@ -147,7 +147,7 @@ def suggest_batching(facts: ServiceFacts) -> tuple[Suggestion, Suggestion]:
             setting="batching.rows_max", value=float(rows),
             why=f"{KNEE:.0%} of the best throughput ({gain:.1f} times that of single requests)"
             f" within half of the objective of {facts.slo_s * 1000:.0f} ms",
-            risk=f"a request may wait for one batch of {_seconds(facts.curve, rows) * 1000:.0f} ms before its own",
+            risk=f"a request may wait for one batch of {seconds_of(facts.curve, rows) * 1000:.0f} ms before its own",
         ),
         Suggestion(
             setting="batching.wait_ms_max", value=round(wait_ms, 3),
@@ -217,7 +217,7 @@ def break_even_per_s(
     return replica_hour * HOURS_A_MONTH / (SECONDS_A_MONTH * per_request)
 
 
-def _seconds(curve: tuple[tuple[int, float], ...], rows: int) -> float:
+def seconds_of(curve: tuple[tuple[int, float], ...], rows: int) -> float:
     """Return the curve at this many rows: straight lines between points, flat before, the last slope after."""
     if rows <= curve[0][0] or len(curve) == 1:
         return curve[0][1]

@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_ai.domain.errors import InvalidInput
 from prometheus_ai.domain.policy import ScalingSpec
 from prometheus_ai.domain.spec import Spec
+from prometheus_ai.scaling import objective_s
 from prometheus_ai.simulate import (
     Limits,
     Objective,
@@ -28,8 +29,6 @@ from prometheus_ai.simulate import (
     verdict_times,
 )
 
-SLO_OF_SINGLE = 3.0
-SLO_S_MIN = 0.05
 DEFAULT_CURVE = ((1, 0.02), (32, 0.1))
 REPLICAS_MAX = 1000
 
@@ -84,7 +83,7 @@ def run_simulation(asked: Asked) -> Simulated:
     """
     trace = _trace(asked)
     profile, assumed = _profile(asked)
-    slo_s = asked.slo_s or max(SLO_S_MIN, SLO_OF_SINGLE * profile.curve[0][1])
+    slo_s = asked.slo_s or objective_s(profile.curve, None)
     scalers: dict[str, Scaler] = {}
     replicas = 1
     for one in asked.contenders:

@@ -15,6 +15,7 @@ from prometheus_ai.scaling import (
     SleepChoice,
     Suggestion,
     break_even_per_s,
+    objective_s,
     sleep_choices,
     suggest_batching,
     suggest_cpu,
@@ -24,9 +25,6 @@ from prometheus_ai.scaling import (
 )
 from prometheus_ai.simulate import recorded
 
-SLO_OF_SINGLE = 3.0
-"""Without an objective, a request may take this many times what it takes alone."""
-SLO_S_MIN = 0.05
 HOUR_S = 3600.0
 
 
@@ -104,11 +102,10 @@ def suggest(plane: Plane, name: str, version: str | None, terms: Terms) -> Sugge
 
 def _objective(found: Measured) -> float | None:
     scaling = found.release.spec.scaling
-    if scaling is not None and scaling.latency is not None:
-        return scaling.latency.ms / 1000
+    declared_ms = scaling.latency.ms if scaling is not None and scaling.latency else None
     if found.profile is None:
-        return None
-    return max(SLO_S_MIN, SLO_OF_SINGLE * found.profile.curve[0][1])
+        return declared_ms and declared_ms / 1000
+    return objective_s(found.profile.curve, declared_ms)
 
 
 def _work(found: Measured) -> tuple[float, int]:

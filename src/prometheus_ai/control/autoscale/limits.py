@@ -1,19 +1,15 @@
-"""What autoscaling cannot do yet: a field that would be ignored is an error."""
+"""What autoscaling cannot do here: a field that would be ignored is an error."""
 
 from prometheus_ai.domain.spec import Spec
 
 
-def unsupported_scaling(spec: Spec) -> tuple[str, ...]:
+def unsupported_scaling(spec: Spec, *, has_database: bool) -> tuple[str, ...]:
     """Return one message for each field of ``scaling:`` that would be ignored, with what works instead."""
     policy = spec.scaling
-    if policy is None:
+    if policy is None or not policy.metrics or has_database:
         return ()
-    asked = {
-        "metrics": (
-            bool(policy.metrics),
-            "they are not read yet; use concurrency, queue or latency",
-        ),
-    }
-    return tuple(
-        f"scaling.{name}: {words}" for name, (is_asked, words) in asked.items() if is_asked
+    unasked = (
+        "scaling.metrics: this installation knows no Prometheus;"
+        " set PAI_PROMETHEUS_URL (or prometheus_url in pai.toml) where the control plane runs"
     )
+    return (unasked,)

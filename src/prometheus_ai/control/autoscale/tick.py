@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from prometheus_ai.control.autoscale.asked import Asking
 from prometheus_ai.control.autoscale.sample import Place, Seen, UsageMeter, sample_of
 from prometheus_ai.control.decisions import Made, ScalingInputs, is_news, remember
 from prometheus_ai.control.journal import Change, note
@@ -54,11 +55,14 @@ class Autoscaler:
     """Monotonic time of that report; None while the gateway cannot be reached."""
     can_sleep: bool = False
     """Whether any release may sleep: else nobody asks what is held."""
+    asking: Asking = field(init=False)
+    """What another loop asks for over the network."""
     _usage: UsageMeter = field(init=False)
 
     def __post_init__(self) -> None:
         """Begin without readings."""
         self._usage = UsageMeter(plane=self.plane)
+        self.asking = Asking(plane=self.plane)
 
     def tick(self) -> None:
         """Measure and scale once; a gateway that cannot be reached gives no sample, and nothing shrinks."""
@@ -161,7 +165,10 @@ class Autoscaler:
             return None
         ready = [record.id for record in release.records if view.is_routable(record)]
         place = Place(target=mine.spec.target, resources=mine.spec.resources)
-        return self._usage.add_to(sample, ready, _policy(mine), place)
+        policy = _policy(mine)
+        key = (mine.backend, mine.version)
+        own = self.asking.own(key, self.plane.clock.now(), policy.stale_s)
+        return replace(self._usage.add_to(sample, ready, policy, place), metrics=own)
 
     def _decide(
         self, mine: Release, release: ReleaseView, facts: ScalingFacts, at: datetime
@@ -194,12 +201,15 @@ class Autoscaler:
             versions_of(view.backend.wanted) - versions_of(view.backend.in_force)
         )
         # A rollout under way counts on what it planned with: nothing shrinks below it.
+        held, per_s = self.asking.speeds.get((view.backend.name, release.version), (None, None))
         is_needed = is_coming or release.version in view.needed
         return ScalingFacts(
             sample=sample,
             replicas=wanted,
             ready=view.ready_count(release),
             start_s=typical_s(starts),
+            concurrency=held,
+            rate_per_replica=per_s,
             floor=max(1, wanted) if is_needed else 0,
             activator_ready=self._holds(),
         )

@@ -80,7 +80,7 @@ def unsupported(plane: Plane, spec: Spec) -> tuple[str, ...]:
     return (
         *_driver(plane, spec).unsupported_fields(spec),
         *unsupported_rollout(spec, has_database=plane.database is not None),
-        *unsupported_scaling(spec),
+        *unsupported_scaling(spec, has_database=plane.database is not None),
     )
 
 
