@@ -12,7 +12,7 @@ from prometheus_ai.build.compose_gateway import GATEWAY_PORT, SERVER, gateway_co
 from prometheus_ai.domain.image import HTTP_PORT, MODEL_FOLDER, model_volume
 from prometheus_ai.domain.image_spec import ContainerSpec
 from prometheus_ai.domain.release import Release
-from prometheus_ai.domain.secret_spec import SECRETS_FOLDER
+from prometheus_ai.domain.secret import SECRETS_FOLDER
 from prometheus_ai.domain.server_config import (
     container_command,
     container_environment,

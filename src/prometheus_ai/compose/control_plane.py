@@ -23,9 +23,8 @@ from prometheus_ai.compose.clock import SystemClock
 from prometheus_ai.compose.gate import open_gate
 from prometheus_ai.compose.gateway import gateway_client
 from prometheus_ai.compose.hearing import open_database, open_hearing
-from prometheus_ai.compose.secrets import open_secrets
 from prometheus_ai.compose.settings import Settings
-from prometheus_ai.compose.targets import Targets, know_installation
+from prometheus_ai.compose.targets import Targets, know_installation, open_secrets
 from prometheus_ai.control.begin import begin, first_token
 from prometheus_ai.control.containers.targets import close_targets, open_targets
 from prometheus_ai.control.control_plane import ControlPlane

@@ -10,6 +10,12 @@ from prometheus_ai.adapters.builders.docker.builder import DockerBuilder
 from prometheus_ai.adapters.builders.docker.network import network_of
 from prometheus_ai.adapters.docker_engine import DockerEngine, Tls
 from prometheus_ai.adapters.drivers.docker.driver import DockerDriver, DockerOptions
+from prometheus_ai.adapters.secret_sources.referenced import (
+    MachineSecrets,
+    ReferencedSecrets,
+    VaultSecrets,
+    read_vault_token,
+)
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.control.containers.images import ReleaseImageMaker
 from prometheus_ai.domain.target import TargetRecord
@@ -67,3 +73,18 @@ def know_installation(store: StateStore) -> str:
             known = secrets.token_hex(4)
             tx.put_setting(INSTALLATION, known)
     return known
+
+
+def open_secrets(settings: Settings) -> ReferencedSecrets:
+    """Open the places that secrets of replicas may come from; nothing is read yet."""
+    folder = Path(settings.secrets_folder) if settings.secrets_folder else settings.home / "secrets"
+    machine = MachineSecrets(environ=os.environ, folder=folder)
+    if settings.vault_url is None:
+        return ReferencedSecrets(machine=machine)
+    vault = VaultSecrets(
+        url=settings.vault_url,
+        token=lambda: read_vault_token(settings.vault_token or "", os.environ),
+        namespace=settings.vault_namespace or "",
+        authority=Path(settings.vault_ca) if settings.vault_ca else None,
+    )
+    return ReferencedSecrets(machine=machine, vault=vault)

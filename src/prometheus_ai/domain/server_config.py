@@ -6,7 +6,7 @@ from typing import Any
 from prometheus_ai.domain.image import CONFIG_FILE, HTTP_PORT
 from prometheus_ai.domain.image_spec import ContainerSpec
 from prometheus_ai.domain.release import Release
-from prometheus_ai.domain.secret_spec import SECRETS_FOLDER, SECRETS_VARIABLE
+from prometheus_ai.domain.secret import SECRETS_FOLDER, SECRETS_VARIABLE
 
 TMP_BYTES = 256 * 2**20
 SECRETS_BYTES = 4 * 2**20

@@ -18,7 +18,7 @@ from pydantic import (
 
 from prometheus_ai.domain.image_spec import ContainerSpec, ImageSpec
 from prometheus_ai.domain.policy import RolloutSpec, ScalingSpec
-from prometheus_ai.domain.secret_spec import SECRET_NAME, SecretReference
+from prometheus_ai.domain.secret import SECRET_NAME, SecretReference
 
 BACKEND_NAME = r"^[a-z]([a-z0-9-]{0,46}[a-z0-9])?$"
 VERSION_NAME = r"^[a-z0-9]([a-z0-9._-]{0,30}[a-z0-9])?$"

@@ -2,8 +2,7 @@
 
 from typing import Protocol
 
-from prometheus_ai.domain.secret import Secret
-from prometheus_ai.domain.secret_spec import SecretReference
+from prometheus_ai.domain.secret import Secret, SecretReference
 
 
 class SecretSource(Protocol):

@@ -11,13 +11,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from prometheus_ai.adapters.secret_sources.machine import SECRET_BYTES_MAX, MachineSecrets
-from prometheus_ai.adapters.secret_sources.vault import VaultSecrets
-from prometheus_ai.compose.secrets import Secrets, open_secrets
+from prometheus_ai.adapters.secret_sources.referenced import (
+    MachineSecrets,
+    ReferencedSecrets,
+    VaultSecrets,
+)
+from prometheus_ai.adapters.secret_sources.referenced.machine import SECRET_BYTES_MAX
 from prometheus_ai.compose.settings import load_settings
+from prometheus_ai.compose.targets import open_secrets
 from prometheus_ai.domain.errors import InvalidInput, PlatformError, Unavailable
-from prometheus_ai.domain.secret import Secret
-from prometheus_ai.domain.secret_spec import SecretReference
+from prometheus_ai.domain.secret import Secret, SecretReference
 
 VALUE = "correct-horse-battery"
 TOKEN = "hvs.CAESIJvault"
@@ -195,7 +198,7 @@ def test_settings_name_vault_and_where_its_token_is(vault: Vault, tmp_path: Path
 
 def test_without_a_vault_its_references_say_what_to_set(machine: MachineSecrets) -> None:
     with pytest.raises(InvalidInput) as failure:
-        Secrets(machine=machine).read(SecretReference(vault="secret/team/digits"))
+        ReferencedSecrets(machine=machine).read(SecretReference(vault="secret/team/digits"))
     assert "vault_url" in failure.value.hint
 
 

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from prometheus_ai.build import Exported, compose_files
 from prometheus_ai.domain.image_spec import ContainerSpec
-from prometheus_ai.domain.secret_spec import SecretReference
+from prometheus_ai.domain.secret import SecretReference
 from tests.contract.orders import standin_order
 
 

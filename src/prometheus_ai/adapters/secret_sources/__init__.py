@@ -1,5 +1,6 @@
-"""Secrets where they are kept.
+"""Places that keep secrets.
 
-References of specs enter; the secrets themselves leave, wrapped so that they do not print.
-It never writes one down, and no message of it holds more than the reference.
+References enter; the secrets themselves leave, wrapped so that they do not print.
+It never writes one down.
+No message of it holds more than the reference.
 """

@@ -22,7 +22,7 @@ from prometheus_ai.domain.image import (
     pulled_volume,
 )
 from prometheus_ai.domain.image_spec import ContainerSpec
-from prometheus_ai.domain.secret_spec import SECRETS_FOLDER
+from prometheus_ai.domain.secret import SECRETS_FOLDER
 from prometheus_ai.domain.server_config import (
     SECRETS_BYTES,
     container_command,

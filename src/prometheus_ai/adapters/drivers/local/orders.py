@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_ai.adapters.drivers.local.folder import SECRETS, Order
 from prometheus_ai.adapters.drivers.local.machine import Machine
 from prometheus_ai.adapters.drivers.local.orphans import FOLDER_VARIABLE
-from prometheus_ai.domain.secret_spec import SECRETS_VARIABLE
+from prometheus_ai.domain.secret import SECRETS_VARIABLE
 from prometheus_ai.domain.server_config import threads_of
 from prometheus_ai.ports.driver import ReplicaOrder
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from prometheus_ai.domain.errors import InvalidInput
-from prometheus_ai.domain.secret import Secret
-from prometheus_ai.domain.secret_spec import SECRETS_FOLDER, SecretReference
+from prometheus_ai.domain.secret import SECRETS_FOLDER, Secret, SecretReference
 
 SECRET_BYTES_MAX = 64 * 2**10
 

@@ -9,8 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from prometheus_ai.domain.errors import InvalidInput, Unavailable
-from prometheus_ai.domain.secret import Secret
-from prometheus_ai.domain.secret_spec import SecretReference
+from prometheus_ai.domain.secret import Secret, SecretReference
 
 ANSWER_TIMEOUT_S = 5.0
 _REASONS = {
