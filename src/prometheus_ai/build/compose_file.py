@@ -160,7 +160,10 @@ def _healthcheck(startup_s: float) -> dict[str, Any]:
 
 
 def _logging(exported: Exported) -> dict[str, Any]:
-    return {"driver": exported.log_driver, "options": dict(exported.log_options)}
+    options = dict(exported.log_options)
+    if not options and exported.log_driver in ("json-file", "local"):
+        options = {"max-size": "4m", "max-file": "2"}
+    return {"driver": exported.log_driver, "options": options}
 
 
 def _readme(exported: Exported) -> str:
