@@ -5,45 +5,45 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from demo.stage import Stage, kill_for, open_stage, wait_until_back
+from demo.acts import (
+    KNOWN_S,
+    Figures,
+    control_plane_dies,
+    log_is_intact,
+    promoted_by_verdict,
+    rolled_back_by_verdict,
+)
+from demo.models import better
+from demo.stage import Stage, open_stage
 from demo.traffic import Traffic, load_held_out, tally
 
-CANARY_S = 6.0
-SETTLED_S = 3.0
-ABSENCE_S = 5.0
+ACTS = (promoted_by_verdict, rolled_back_by_verdict, control_plane_dies, log_is_intact)
+"""Played in this order; each leaves the stage to the next with all traffic on one release."""
 TRAIN = Path(__file__).parent.parent / "examples" / "01-digits" / "train.py"
 
+ROLLOUT = """\
+rollout:
+  strategy: canary
+  steps: [25, 50, 100]
+  step_s: 2
+  step_requests: 30
+  bake_s: 3
+  gates:
+    warm_up_s: 1
+    errors: {negligible: 0.05}
+    latency: {tolerated: 2, harmful: 10}
+"""
+"""Few and quick steps: a demonstration has a minute for what deserves an hour."""
 SPECS = {
-    "v1": "name: digits\nmodel:\n  path: v1/model.onnx\n  engine: onnx\n",
-    # scikit-learn models take any floating-point type: v2 says that it takes what v1 takes.
-    "v2": (
-        "name: digits\nmodel:\n  path: v2/model.skops\n  engine: sklearn\n"
-        "  signature:\n"
-        "    inputs: [{name: input, datatype: FP32, shape: [-1, 64]}]\n"
-        "    outputs: [{name: label, datatype: INT64, shape: [-1]}]\n"
-        f"environment:\n  requirements: [scikit-learn=={version('scikit-learn')}]\n"
-    ),
-    "v3": "name: digits\nmodel:\n  path: v3/model.py\n  engine: python\n",
+    "v1": "name: digits\nmodel:\n  path: v1/model.onnx\n  engine: onnx\n" + ROLLOUT,
+    "v2": "name: digits\nmodel:\n  path: v2/model.onnx\n  engine: onnx\n" + ROLLOUT,
+    "v3": "name: digits\nmodel:\n  path: v3/model.py\n  engine: python\n" + ROLLOUT,
 }
-
-
-@dataclass(kw_only=True)
-class Figures:
-    """What the demonstration measured."""
-
-    promote_ms: float = 0.0
-    rollback_ms: float = 0.0
-    back_s: float = 0.0
-    answered_while_dead: int = 0
-    adopted: int = 0
-    audit: str = ""
 
 
 def main() -> int:
@@ -88,13 +88,14 @@ def stop_left_over(root: Path) -> None:
 def perform(stage: Stage) -> int:
     """Play every scene; return how many requests were lost."""
     started = time.monotonic()
-    say(stage, "Training three classifiers of handwritten digits")
+    stage.say("Training three classifiers of handwritten digits")
     subprocess.run([sys.executable, TRAIN, stage.folder], check=True, timeout=120)
+    better(stage.folder)
     for name, text in SPECS.items():
         (stage.folder / f"{name}.yaml").write_text(text)
     stage.pai("up", "--detach")
 
-    say(stage, "v1: the first release takes all traffic once it is ready")
+    stage.say("v1: the first release takes all traffic once it is ready")
     stage.pai("deploy", "v1.yaml", "--wait")
     images, labels = load_held_out(stage.folder / "held_out.npz")
     url = stage.ask("status", "digits")["summary"]["url"]
@@ -102,47 +103,12 @@ def perform(stage: Stage) -> int:
     traffic.start()
     figures = Figures()
     try:
-        time.sleep(SETTLED_S)
-        play(stage, traffic, figures)
+        time.sleep(KNOWN_S)
+        for act in ACTS:
+            act(stage, traffic, figures)
     finally:
         traffic.stop()
     return report(stage, traffic, figures, time.monotonic() - started)
-
-
-def play(stage: Stage, traffic: Traffic, figures: Figures) -> None:
-    """Canary, promotion, a bad release and its rollback, and the death of the control plane."""
-    say(stage, "v2: another engine, at 10 % first, then promoted")
-    stage.pai("deploy", "v2.yaml", "--weight", "10", "--wait")
-    time.sleep(CANARY_S)
-    figures.promote_ms = stage.ask("promote", "digits")["took_ms"]
-    stage.console.print(
-        f"[bold cyan]$ pai promote digits[/]  [dim]in force after {figures.promote_ms:.0f} ms[/]"
-    )
-    time.sleep(SETTLED_S)
-
-    say(stage, "v3: a bad release, wrong and slow, at 10 %, then rolled back")
-    stage.pai("deploy", "v3.yaml", "--weight", "10", "--wait")
-    time.sleep(CANARY_S)
-    stage.pai("status", "digits")
-    figures.rollback_ms = stage.ask("rollback", "digits")["took_ms"]
-    stage.console.print(
-        f"[bold cyan]$ pai rollback digits[/]  [dim]in force after {figures.rollback_ms:.0f} ms[/]"
-    )
-    time.sleep(SETTLED_S)
-
-    say(stage, f"The control plane is killed with SIGKILL and stays dead for {ABSENCE_S:g} s")
-    died_at = time.monotonic()
-    pid = kill_for(stage, ABSENCE_S)
-    figures.answered_while_dead = len(traffic.since(died_at))
-    figures.back_s = wait_until_back(stage)
-    events = stage.ask("events", "digits")
-    figures.adopted = sum(event["kind"] == "replica:adopted" for event in events)
-    stage.console.print(
-        f"  [dim]process {pid} died; {figures.answered_while_dead} requests were answered meanwhile;"
-        f" it is back, and adopted {figures.adopted} running replicas[/]"
-    )
-    time.sleep(SETTLED_S)
-    figures.audit = stage.pai("audit", "verify").strip().splitlines()[0]
 
 
 def report(stage: Stage, traffic: Traffic, figures: Figures, took_s: float) -> int:
@@ -170,11 +136,14 @@ def report(stage: Stage, traffic: Traffic, figures: Figures, took_s: float) -> i
     console.print(table)
     facts = Table.grid(padding=(0, 2))
     facts.add_row(
-        "Promotion of v2", f"new weights in force {figures.promote_ms:.0f} ms after the call"
+        "v2 promoted", f"after {figures.promoted_s:.0f} s, by evidence: {figures.promoted_because}"
     )
     facts.add_row(
-        "Rollback of v3", f"old weights in force {figures.rollback_ms:.0f} ms after the call"
+        "v3 rolled back",
+        f"{figures.judged_bad_s:.1f} s after its first traffic: {figures.judged_bad_because}",
     )
+    facts.add_row("Rollback", f"in force after {figures.flip_ms:.0f} ms, as rehearsed on each step")
+    facts.add_row("Decisions", figures.replayed)
     facts.add_row(
         "Control plane killed",
         f"{figures.answered_while_dead} requests answered without it; back {figures.back_s:.1f} s after"
@@ -202,11 +171,6 @@ def keep(stage: Stage) -> None:
         "  pai down                 end it all",
         highlight=False,
     )
-
-
-def say(stage: Stage, words: str) -> None:
-    """Announce a scene."""
-    stage.console.print(f"\n[bold]{words}[/]", highlight=False)
 
 
 if __name__ == "__main__":

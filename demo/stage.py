@@ -56,6 +56,23 @@ class Stage:
         """Run a command quietly with ``--json``; return what it answered."""
         return json.loads(self.pai(*words, "--json", quiet=True))
 
+    def events(self, kind: str, version: str | None = None) -> list[dict[str, Any]]:
+        """Return the newest events of a kind, about one release or all; oldest first."""
+        found = self.ask("events", "digits", "--limit", "300")
+        return [
+            event
+            for event in found
+            if event["kind"] == kind and version in (None, event["version"])
+        ]
+
+    def say(self, words: str) -> None:
+        """Announce an act."""
+        self.console.print(f"\n[bold]{words}[/]", highlight=False)
+
+    def quietly(self, words: str) -> None:
+        """Say what came of it."""
+        self.console.print(f"  [dim]{words}[/]", highlight=False)
+
     def process(self, name: str) -> int:
         """Return the process id of one of the platform's processes, from its run folder."""
         (found,) = (self.home / "run" / "processes").glob(f"{name}-*.json")
@@ -73,7 +90,7 @@ def open_stage(root: Path, console: Console) -> Stage:
         "PAI_API_PORT": str(api),
         "PAI_GATEWAY_PORT": str(gateway),
         "PYTHONUNBUFFERED": "1",
-        "COLUMNS": "110",
+        "COLUMNS": "106",
     }
     return Stage(home=home, folder=root, console=console, environ=environ)
 
@@ -103,7 +120,7 @@ def kill_for(stage: Stage, seconds: float) -> int:
     return server
 
 
-def wait_until_back(stage: Stage, timeout_s: float = 30.0) -> float:
+def wait_until_back(stage: Stage, timeout_s: float = 90.0) -> float:
     """Wait until the control plane answers; return how long that took."""
     started = time.monotonic()
     while time.monotonic() - started < timeout_s:

@@ -10,8 +10,8 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-SENDERS = 4
-PAUSE_S = 0.05
+SENDERS = 6
+PAUSE_S = 0.03
 TIMEOUT_S = 10.0
 
 
