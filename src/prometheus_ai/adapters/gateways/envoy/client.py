@@ -118,4 +118,7 @@ class GatewayClient:
 
 
 def _has_answer(connection: UnixConnection, within_s: float) -> bool:
-    return bool(select.select([connection.sock], [], [], within_s)[0])
+    # Not select(): it cannot take a descriptor above 1023, and a control plane has many.
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(within_s * 1000))
