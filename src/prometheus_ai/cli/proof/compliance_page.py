@@ -1,5 +1,6 @@
 """The compliance report as one page that needs nothing beside itself: readable on a phone, on paper, in the dark."""
 
+import re
 from html import escape
 
 from prometheus_ai.client.records import Record
@@ -34,6 +35,7 @@ th { color: var(--dim); font-weight: 600; } td ul { margin: .25rem 0 0; padding:
   td[data-name]::before { content: attr(data-name) ": "; color: var(--dim); } }
 @media print { main { max-width: none; } h2 { break-before: page; } h2:first-of-type { break-before: auto; } }
 """
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _STATES = ("met", "partly", "not met", "does not apply")
 
 
@@ -103,7 +105,7 @@ def _release(one: Record) -> str:
 def _controls(one: Record) -> str:
     rows = []
     for control in one.controls:
-        proofs = "".join(f"<li>{_code(proof)}</li>" for proof in control.proofs)
+        proofs = "".join(f"<li>{_short(proof)}</li>" for proof in control.proofs)
         rows.append(
             f"<tr><td>{escape(control.framework)} <b>{escape(control.id)}</b></td>"
             f"<td>{escape(control.title)}</td>"
@@ -144,6 +146,12 @@ def _list(facts: dict[str, str]) -> str:
 
 def _code(text: str) -> str:
     return f"<code>{escape(text)}</code>"
+
+
+def _short(proof: str) -> str:
+    """Return a proof with its digests shortened: they stand in full above and below, and in its title."""
+    shown = _DIGEST.sub(lambda found: found[0][:19] + "…", proof)
+    return f'<code title="{escape(proof, quote=True)}">{escape(shown)}</code>'
 
 
 def _class(state: str) -> str:

@@ -150,6 +150,7 @@ def _release(
     decided = latest(plane, release.backend, release.version)
     evidence, report = decided.evidence, decided.report
     approvals = _approvals(release, decided, records)
+    replays = explain(plane, release.backend, release.version).replays
     return ReleaseReport(
         version=release.version,
         digest=release.digest,
@@ -169,7 +170,7 @@ def _release(
         decided_at=report.at,
         policy_digest=report.policy_digest,
         document=decided.document,
-        replays=explain(plane, release.backend, release.version).replays,
+        replays=replays,
         flag=flag,
         signatures=tuple(
             SignedBy(key=one.key, subject=one.subject, predicate=one.predicate, problem=one.problem)
@@ -187,6 +188,7 @@ def _release(
                 lock=release.inputs.lock.digest,
                 records=tuple(one.index for one in approvals),
                 is_container=bool(evidence.image),
+                replays=replays,
             )
         ),
     )
