@@ -72,6 +72,7 @@ def _parser() -> _Parser:
     serve.add_argument(
         "--allow-pickle", action="store_true", help="load formats that run code when loaded"
     )
+    serve.add_argument("--device", help="cpu, cuda or cuda:N, for the models named here (cpu)")
     commands.add_parser("inspect", help="tell what a model file is, and serve nothing")
     return parser
 
@@ -97,6 +98,8 @@ def _config(options: argparse.Namespace) -> ServerConfig:
         }
         if options.engine:
             raw["engine"] = options.engine
+        if options.device:
+            raw["device"] = options.device
         listed.append(parse_model(raw, f"{text}: "))
     config = read_config(options.config) if options.config else ServerConfig(models=())
     models = config.models + tuple(listed)

@@ -36,6 +36,9 @@ def server_config(release: Release, model_path: str) -> dict[str, Any]:
         "timeouts": spec.timeouts.model_dump(),
         "threads": threads_of(spec.resources.cpu),
     }
+    if spec.resources.gpu:
+        # Without a GPU that its engine can use, the release fails to load rather than running on the CPU unasked.
+        config["device"] = "cuda"
     if spec.model.signature is not None:
         config["signature"] = spec.model.signature.model_dump(mode="json")
     return config
