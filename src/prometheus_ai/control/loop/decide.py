@@ -104,6 +104,8 @@ def _decide_backend(
 
 def _after(view: BackendView, steps: tuple[Step, ...]) -> BackendView:
     """Return the view as it will be once the steps are stored."""
+    if not steps:
+        return view
     moved = {step.state.version: step.state for step in steps}
     releases = tuple(
         replace(release, state=moved.get(release.version, release.state))
