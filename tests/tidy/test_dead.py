@@ -16,7 +16,7 @@ PUBLIC = ("prometheus_ai.client", "prometheus_ai.testing")
 # Methods that a library calls by name.
 CALLBACKS = re.compile(
     r"(connection|data|eof|pause|resume|buffer)_(made|lost|received|writing|updated)"
-    r"|get_buffer|on_[a-z_]+|do_[A-Z]+|format_help|format_commands|list_commands|get_command|resolve_command|log_message"
+    r"|get_buffer|get_map|get_key|on_[a-z_]+|do_[A-Z]+|format_help|format_commands|list_commands|get_command|resolve_command|log_message"
 )
 WORD = re.compile(r"[A-Za-z_]\w*")
 

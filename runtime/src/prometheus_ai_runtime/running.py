@@ -4,11 +4,10 @@ import argparse
 import asyncio
 import resource
 
-import uvloop
-
 from prometheus_ai_runtime.config import ServerConfig
 from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.serve import Listen, Server
+from prometheus_ai_runtime.sockets.loop import new_loop
 
 _OTHER_FILES = 256
 """Files beside connections: models, logs, pipes to model processes."""
@@ -23,7 +22,7 @@ def run(config: ServerConfig, options: argparse.Namespace) -> int:
         grpc_port=options.grpc_port,
         announce=options.announce,
     )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_serve(config, listen))
     return 0
 

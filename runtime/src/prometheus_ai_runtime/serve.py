@@ -24,6 +24,8 @@ from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.router import Router
 from prometheus_ai_runtime.http.routes import add_routes
 from prometheus_ai_runtime.log import log
+from prometheus_ai_runtime.sockets.listening import Listening
+from prometheus_ai_runtime.sockets.listening import listen as accept
 from prometheus_ai_runtime.watch.watchdog import Watchdog
 
 EXIT_USAGE, EXIT_LOAD, EXIT_ENGINE_MISSING, EXIT_FAULT, EXIT_BIND = 64, 65, 69, 70, 73
@@ -55,7 +57,7 @@ class Server:
         self.door = Door(config.limits, config.timeouts, router.resolve)
         add_routes(router, self.host, self.door)
         self._stop = asyncio.Event()
-        self._listener: asyncio.Server | None = None
+        self._listener: Listening | None = None
         self._grpc: Front | None = None
 
     async def run(self) -> None:
@@ -64,9 +66,7 @@ class Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         bound = bind(self._listen.host, self._listen.port)
-        self._listener = await loop.create_server(
-            lambda: Connection(self.door), sock=bound, backlog=_BACKLOG
-        )
+        self._listener = await accept(bound, lambda: Connection(self.door), _BACKLOG)
         port = bound.getsockname()[1]
         grpc_port = await self._listen_grpc()
         if self._listen.announce is not None:

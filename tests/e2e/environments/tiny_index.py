@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
 # What the model server asks for; these stand in for them.
-RUNTIME_NEEDS = {"httptools": "9.0", "numpy": "9.0", "orjson": "9.0", "uvloop": "9.0"}
+RUNTIME_NEEDS = {"httptools": "9.0", "numpy": "9.0", "orjson": "9.0"}
 
 
 @dataclass

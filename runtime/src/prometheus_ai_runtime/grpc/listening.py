@@ -8,6 +8,8 @@ from prometheus_ai_runtime.grpc.telling import methods
 from prometheus_ai_runtime.hosting.host import ModelHost
 from prometheus_ai_runtime.http2.connection import Connection
 from prometheus_ai_runtime.http2.lobby import Lobby
+from prometheus_ai_runtime.sockets.listening import Listening
+from prometheus_ai_runtime.sockets.listening import listen as accept
 
 _BACKLOG = 2048
 _TICK_S = 1.0
@@ -19,7 +21,7 @@ _POLL_S = 0.02
 class Listener:
     """A protocol listener beside HTTP, as the server sees it."""
 
-    def __init__(self, lobby: Lobby, server: asyncio.Server, port: int) -> None:
+    def __init__(self, lobby: Lobby, server: Listening, port: int) -> None:
         self.port = port
         self._lobby = lobby
         self._server = server
@@ -52,10 +54,8 @@ class Listener:
 
 async def listen(host: ModelHost, address: str, port: int) -> Listener:
     """Start listening; port 0 takes any free one. Raises OSError when the port cannot be had."""
-    loop = asyncio.get_running_loop()
     lobby = Lobby(host.config.limits, host.config.timeouts, methods(host))
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    server = await loop.create_server(
-        lambda: Connection(lobby), address, port, family=family, backlog=_BACKLOG
-    )
-    return Listener(lobby, server, server.sockets[0].getsockname()[1])
+    bound = socket.create_server((address, port), family=family, backlog=_BACKLOG)
+    server = await accept(bound, lambda: Connection(lobby), _BACKLOG)
+    return Listener(lobby, server, bound.getsockname()[1])
