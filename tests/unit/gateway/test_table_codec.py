@@ -22,6 +22,7 @@ from prometheus_ai.domain.route import (
     BackendRoute,
     GatewayStatus,
     Hold,
+    Mirror,
     Receipt,
     RoutedRelease,
     RoutedReplica,
@@ -50,6 +51,7 @@ ROUTES = st.builds(
     weights=st.lists(st.tuples(TEXT, COUNT), max_size=2).map(tuple),
     releases=st.lists(RELEASES, max_size=2).map(tuple),
     sticky=st.none() | st.builds(Sticky, header=st.none() | TEXT, cookie=st.none() | TEXT),
+    mirror=st.none() | st.builds(Mirror, version=TEXT, points=COUNT),
 )
 TABLES = st.builds(RouteTable, generation=COUNT, backends=st.lists(ROUTES, max_size=2).map(tuple))
 HISTOGRAMS = st.builds(
