@@ -11,6 +11,8 @@ from prometheus_ai.cli.rollouts.plots import Line, Plot, draw
 from prometheus_ai.client.records import Record
 
 ROWS_MAX = 200
+PARTS_MAX = 4
+"""Of a reason at the top; the table below has all."""
 EVIDENCE_MOST = 1.25
 """The axis of evidence ends a little above what decides."""
 _PHASES = {
@@ -18,6 +20,8 @@ _PHASES = {
     "rolling_back": ("rolling back", "bad"), "baking": ("baking", "open"),
     "stepping": ("under way", "open"), "shadowing": ("mirroring", "open"),
 }  # fmt: skip
+_SHARES = {"errors", "latency", "ceiling", "errors_alone", "latency_alone", "accuracy", "agreement"}
+"""Gates whose numbers are shares; those of the others are means."""
 _MARKED = {"rollout:stepped", "rollout:ended", "rollout:rolled_back"}
 
 
@@ -68,8 +72,9 @@ def _head(course: Record) -> str:
 
 
 def _sentences(text: str) -> str:
-    """Return the parts of a reason, each on a line of its own."""
-    return "<br>".join(escape(part) for part in text.split("; ") if part)
+    """Return the parts of a reason, each on a line of its own, the first one leading."""
+    first, *others = [escape(part) for part in text.split("; ") if part] or ["nothing yet"]
+    return "<br>".join((f"<b>{first}</b>", *others[: PARTS_MAX - 1]))
 
 
 def _range(course: Record) -> tuple[datetime, datetime]:
@@ -151,11 +156,14 @@ def _rate(point: Record) -> float:
 def _gates(course: Record) -> str:
     if not course.gates:
         return ""
+    stable, candidate = escape(course.stable or "old"), escape(course.candidate)
     rows = "".join(
         f'<tr><th scope="row">{escape(gate.gate)}</th>'
         f'<td><span class="badge {_tone(gate.outcome)}">{escape(gate.outcome)}</span></td>'
-        f'<td class="number">{_number(gate.baseline)}</td><td class="number">{_number(gate.candidate)}</td>'
-        f"<td>{_meter(gate.safety, 'safe')}</td><td>{_meter(gate.harm, 'harm')}</td>"
+        f'<td class="number" data-name="{stable}">{_number(gate, gate.baseline)}</td>'
+        f'<td class="number" data-name="{candidate}">{_number(gate, gate.candidate)}</td>'
+        f'<td data-name="safe">{_meter(gate.safety, "safe")}</td>'
+        f'<td data-name="harmful">{_meter(gate.harm, "harm")}</td>'
         f'<td class="wide">{escape(gate.detail)}</td></tr>'
         for gate in course.gates
     )
@@ -166,8 +174,8 @@ def _gates(course: Record) -> str:
         )
     )  # fmt: skip
     return (
-        f"<section><h2>What the evidence says</h2><div class='scroll'><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{rows}</tbody></table></div></section>"
+        "<section><h2>What the evidence says</h2><div class='scroll'><table class='gates'>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div></section>"
     )
 
 
@@ -175,8 +183,8 @@ def _tone(outcome: str) -> str:
     return {"pass": "good", "fail": "bad"}.get(outcome, "open")
 
 
-def _number(value: float) -> str:
-    return f"{value:.3g}"
+def _number(gate: Record, value: float) -> str:
+    return f"{100 * value:.3g} %" if gate.gate in _SHARES else f"{value:.3g}"
 
 
 def _meter(share: float, style: str) -> str:

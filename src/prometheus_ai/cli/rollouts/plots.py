@@ -108,6 +108,8 @@ def _marks(plot: Plot) -> list[str]:
 def _path(plot: Plot, line: Line, top: float) -> str:
     runs: list[list[tuple[float, float]]] = [[]]
     for at, value in line.points:
+        if at < plot.start or at > plot.end:
+            continue
         if value is None:
             runs.append([])
         else:

@@ -13,10 +13,13 @@ from prometheus_ai.control.show.series import Series, series_of
 from prometheus_ai.control.show.status import existing
 from prometheus_ai.control.show.views import EventView, GateView
 from prometheus_ai.domain.errors import NotFound
+from prometheus_ai.domain.window import Window
 
 EVENTS_MAX = 400
 DECISIONS_MAX = 400
-POINTS = 120
+POINTS_MIN, POINTS_MAX = 8, 120
+REQUESTS_EACH = 90
+"""Points are as far apart as it takes for the candidate's p95 to be known at each."""
 BEFORE = timedelta(seconds=60)
 AFTER = timedelta(seconds=30)
 """What is shown of the time around it."""
@@ -98,7 +101,7 @@ def course(plane: Plane, name: str) -> Course:
         rollback_s=max((step.rollback_s for step in held.state.plan.steps), default=0.0),
         notes=held.state.plan.notes,
         trace=held.trace.points,
-        series=series_of(windows, begun - BEFORE, until, POINTS),
+        series=series_of(windows, begun - BEFORE, until, _points(windows, held.state.candidate)),
         events=_events(plane, name, begun, until),
         decisions=tuple(
             decision
@@ -106,6 +109,11 @@ def course(plane: Plane, name: str) -> Course:
             if begun <= decision.at <= until and decision.version == held.state.candidate
         ),
     )
+
+
+def _points(windows: list[Window], candidate: str) -> int:
+    answered = sum(window.requests for window in windows if window.version == candidate)
+    return max(POINTS_MIN, min(POINTS_MAX, answered // REQUESTS_EACH))
 
 
 def _held(plane: Plane, name: str) -> Held | None:
