@@ -117,7 +117,7 @@ class Installation:
         while self.clients:
             self.clients.pop().close()
 
-    def pai(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def pai(self, *words: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
         """Run a command of the platform."""
         return subprocess.run(
             [PAI, *words],
@@ -125,7 +125,7 @@ class Installation:
             text=True,
             capture_output=True,
             check=False,
-            timeout=120,
+            timeout=timeout_s,
         )
 
     def spec(self, factor: float = 2.0, **fields: Any) -> dict[str, Any]:
