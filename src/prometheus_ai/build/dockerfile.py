@@ -22,13 +22,20 @@ _TESTED = (
     "skops", "statsmodels", "threadpoolctl", "xgboost",
 )  # fmt: skip
 
+# What a step mounts lies below /dev, which is part of no layer: elsewhere older engines leave empty files behind.
 # Settings of the build's network come as secrets: they are in no layer and in no history.
 _SECRETS = (
-    "--mount=type=secret,id=pai_network,target=/run/secrets/pai_network",
-    "--mount=type=secret,id=pai_ca,target=/run/secrets/pai_ca",
+    "--mount=type=secret,id=pai_network,target=/dev/pai_network",
+    "--mount=type=secret,id=pai_ca,target=/dev/pai_ca",
 )
-_NETWORK = "if [ -s /run/secrets/pai_network ]; then set -a; . /run/secrets/pai_network; set +a; fi"
-_CACHE = "--mount=type=cache,id=pai-uv,target=/root/.cache/uv"
+_NETWORK = "if [ -s /dev/pai_network ]; then set -a; . /dev/pai_network; set +a; fi"
+_CACHE = "--mount=type=cache,id=pai-uv,target=/dev/pai-cache"
+_TOOL = "--mount=type=bind,from=tools,source=/uv,target=/dev/pai-uv"
+_UV = "/dev/pai-uv/bin/uv"
+_SETTINGS = (
+    "export HOME=/dev UV_CACHE_DIR=/dev/pai-cache UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never"
+    " UV_NO_PROGRESS=1 PYTHONDONTWRITEBYTECODE=1"
+)
 
 _CHECKED = "--interval=10s --timeout=3s --start-period=120s"
 
@@ -79,11 +86,10 @@ def _tools(base: str) -> str:
         _run(
             _NETWORK,
 
-            "python3 -m pip install --quiet --no-cache-dir --disable-pip-version-check --target /uv"
-            " --require-hashes -r /tmp/tools.txt",
-            mounts=(*_SECRETS, "--mount=type=bind,source=locks/tools.txt,target=/tmp/tools.txt"),
+            "python3 -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-compile --no-deps"
+            " --target /uv --require-hashes -r /dev/tools.txt",
+            mounts=(*_SECRETS, "--mount=type=bind,source=locks/tools.txt,target=/dev/tools.txt"),
         ),
-        "ENV UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1",
     ])  # fmt: skip
 
 
@@ -100,39 +106,42 @@ def _builder() -> str:
         _run(
             _NETWORK,
             "mkdir /wheels",
-            "python3 -m pip wheel --quiet --no-deps --require-hashes -r /tmp/compiled.txt -w /wheels",
-            mounts=(*_SECRETS, "--mount=type=bind,source=locks/compiled.txt,target=/tmp/compiled.txt"),
+            "python3 -m pip wheel --quiet --no-deps --require-hashes -r /dev/compiled.txt -w /wheels",
+            mounts=(*_SECRETS, "--mount=type=bind,source=locks/compiled.txt,target=/dev/compiled.txt"),
         ),
     ])  # fmt: skip
 
 
 def _dependencies(name: PartName, content: Content) -> str:
-    lock = f"/tmp/{name}.txt"  # noqa: S108 - inside the build
+    lock = f"/dev/{name}.txt"
     steps = [
         _NETWORK,
-        f"/uv/bin/uv venv --quiet {VENV} --python python3",
-        f"/uv/bin/uv pip sync --quiet --python {VENV}/bin/python --require-hashes {lock}",
+        _SETTINGS,
+        f"{_UV} venv --quiet {VENV} --python python3",
+        f"{_UV} pip sync --quiet --python {VENV}/bin/python --require-hashes {lock}",
     ]
-    mounts = [_CACHE, *_SECRETS, f"--mount=type=bind,source=locks/{name}.txt,target={lock}"]
+    mounts = [_CACHE, *_SECRETS, _TOOL, f"--mount=type=bind,source=locks/{name}.txt,target={lock}"]
     if name == "light" and content.compiled:
         steps.append(
-            f"/uv/bin/uv pip install --quiet --python {VENV}/bin/python --no-deps --no-index"
-            " /wheels/*.whl"
+            f"{_UV} pip install --quiet --python {VENV}/bin/python --no-deps --no-index"
+            " /dev/wheels/*.whl"
         )
-        mounts.append("--mount=type=bind,from=builder,source=/wheels,target=/wheels")
+        mounts.append("--mount=type=bind,from=builder,source=/wheels,target=/dev/wheels")
     said = {
+        # The step's own layer is in the result: the largest one is not copied once more.
         "heavy": "# Large packages that change seldom: a layer that is built and pushed seldom.",
         "light": "# All other packages: a small layer, built apart from the large one.",
     }
     steps += _finish(content.bytecode)
-    return "\n".join([said[name], f"FROM tools AS {name}", _run(*steps, mounts=mounts)])
+    return "\n".join([said[name], f"FROM base AS {name}", _run(*steps, mounts=mounts)])
 
 
 def _server(content: Content) -> str:
-    target = f"/tmp/{content.wheel}"  # noqa: S108 - inside the build
+    target = f"/dev/{content.wheel}"
     steps = [
-        f"/uv/bin/uv venv --quiet {VENV} --python python3",
-        f"/uv/bin/uv pip install --quiet --python {VENV}/bin/python --no-deps --no-index {target}",
+        _SETTINGS,
+        f"{_UV} venv --quiet {VENV} --python python3",
+        f"{_UV} pip install --quiet --python {VENV}/bin/python --no-deps --no-index {target}",
         # uv notes when it installed a file; nobody reads that, and it would differ each time.
         f"cd {VENV}/lib/python3*/site-packages/prometheus_ai_runtime-*.dist-info",
         "rm -f uv_cache.json",
@@ -141,7 +150,7 @@ def _server(content: Content) -> str:
     ]
     mount = f"--mount=type=bind,source=server/{content.wheel},target={target}"
     return "\n".join(
-        ["# The model server.", "FROM tools AS server", _run(*steps, mounts=(_CACHE, mount))]
+        ["# The model server.", "FROM base AS server", _run(*steps, mounts=(_CACHE, _TOOL, mount))]
     )
 
 
@@ -156,13 +165,16 @@ def _finish(bytecode: Bytecode) -> list[str]:
         compiling = f"python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash {VENV}/lib"
         steps.append(f"({compiling} || true)")
     steps.append(f"find {PREFIX} -exec touch -h -d @{EPOCH} {{}} +")
+    # The folder above changed when this one was made.
+    steps.append(f"touch -d @{EPOCH} {PREFIX.rpartition('/')[0]}")
     return steps
 
 
 def _runtime(content: Content) -> str:
-    copies = [f"COPY --from={name} {PREFIX} {PREFIX}" for name in content.parts]
+    first = "heavy" if "heavy" in content.parts else "base"
+    copies = [f"COPY --from={name} {PREFIX} {PREFIX}" for name in content.parts if name != first]
     return "\n".join(
-        ["# Interpreter and packages, no build tools.", "FROM base AS runtime", *copies]
+        ["# Interpreter and packages, no build tools.", f"FROM {first} AS runtime", *copies]
     )
 
 

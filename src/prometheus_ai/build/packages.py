@@ -4,14 +4,15 @@ import re
 from collections.abc import Collection, Sequence
 
 HEAVY = frozenset({
-    "catboost", "cryptography", "cupy", "faiss-cpu", "grpcio", "jax", "jaxlib", "lightgbm",
-    "llvmlite", "matplotlib", "numba", "numpy", "onnx", "onnxruntime", "onnxruntime-gpu",
-    "opencv-python", "opencv-python-headless", "pandas", "pillow", "polars", "pyarrow",
-    "pydantic-core", "scikit-learn", "scipy", "spacy", "statsmodels", "tensorflow", "tokenizers",
-    "torch", "torchaudio", "torchvision", "transformers", "triton", "uvloop", "vllm", "xgboost",
-    "xgboost-cpu",
+    "catboost", "cryptography", "cupy", "faiss-cpu", "grpcio", "httptools", "jax", "jaxlib",
+    "joblib", "lightgbm", "llvmlite", "matplotlib", "narwhals", "networkx", "numba", "numpy",
+    "onnx", "onnxruntime", "onnxruntime-gpu", "opencv-python", "opencv-python-headless", "pandas",
+    "pillow", "polars", "protobuf", "pyarrow", "pydantic", "pydantic-core", "scikit-learn",
+    "scipy", "spacy", "statsmodels", "sympy", "tensorflow", "tokenizers", "torch", "torchaudio",
+    "torchvision", "transformers", "triton", "uvloop", "vllm", "xgboost", "xgboost-cpu",
 })  # fmt: skip
-"""Large packages that change seldom: apart from the rest, they are pushed and built seldom."""
+"""Large packages that change seldom, and what changes with them: apart from the rest, they are pushed and built
+seldom."""
 HEAVY_PREFIXES = ("nvidia-", "tensorrt", "cuda-")
 
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*")

@@ -86,3 +86,13 @@ def test_a_missing_certificate_file_is_left_out() -> None:
     found = network_of({"SSL_CERT_FILE": "/nowhere", "https_proxy": "http://proxy:3128"}, None)
     assert found.ca_file is None
     assert found.proxies == {"HTTPS_PROXY": "http://proxy:3128"}
+
+
+def test_a_step_is_named_by_what_it_does() -> None:
+    line = (
+        "#7 [heavy 1/1] RUN --mount=type=cache,target=/dev/pai-cache     --mount=type=bind,source=a,target=/b"
+        "     if [ -s /dev/pai_network ]; then set -a; . /dev/pai_network; set +a; fi  && export HOME=/dev A=b"
+        "  && /dev/pai-uv/bin/uv venv --quiet /opt/pai/venv\n"
+    )
+    heard, _ = fed(line)
+    assert heard.names == {"7": "heavy 1/1: RUN /dev/pai-uv/bin/uv venv --quiet /opt/pai/venv"}

@@ -1,6 +1,7 @@
 """What is planned for an image follows from the release alone."""
 
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -78,7 +79,7 @@ def test_compilers_come_only_with_a_package_that_needs_them() -> None:
     plan = plan_image(release(), inputs(sdists=("anyio",)))
     assert "build-essential" in plan.dockerfile
     assert "anyio==4.9.0" in plan.files["locks/compiled.txt"]
-    assert "FROM base AS runtime" in plan.dockerfile
+    assert "FROM heavy AS runtime" in plan.dockerfile
 
 
 def test_the_result_inherits_from_no_stage_with_tools() -> None:
@@ -92,7 +93,7 @@ def test_the_result_inherits_from_no_stage_with_tools() -> None:
     while stage in parents:
         line.append(stage)
         stage = parents[stage]
-    assert line == ["production", "runtime", "base"]
+    assert line == ["production", "runtime", "heavy", "base"]
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ def test_nothing_newer_than_the_oldest_engine_is_used() -> None:
 def test_network_settings_are_secrets_alone() -> None:
     text = plan_image(release(), inputs(sdists=("anyio",))).dockerfile
     runs = [block for block in text.split("RUN ")[1:] if "pip" in block.split("\n\n")[0]]
-    assert all("/run/secrets/pai_network" in run or "--no-index" in run for run in runs)
+    assert all("target=/dev/pai_network" in run or "--no-index" in run for run in runs)
 
 
 def test_a_lock_of_nothing_is_refused() -> None:
@@ -160,3 +161,18 @@ def test_a_lock_is_parted_without_loss(packages: dict[str, int], sdists: set[str
     assert entries("".join(text_of(found) for found in (heavy, light, compiled)))
     assert all(is_heavy(name) for name, _ in heavy)
     assert {name for name, _ in compiled} == sdists & set(packages)
+
+
+def test_a_step_whose_layer_stays_mounts_below_dev_alone() -> None:
+    text = plan_image(release(), inputs()).dockerfile
+    heavy = text.split("AS heavy\n")[1].split("\n\n")[0]
+    targets = re.findall(r"target=(\S+)", heavy)
+    assert len(targets) == 5
+    assert all(target.startswith("/dev/") for target in targets)
+    assert "PYTHONDONTWRITEBYTECODE=1" in heavy
+
+
+def test_without_large_packages_there_is_no_stage_for_them() -> None:
+    text = plan_image(release(), inputs(lock="anyio==4.9.0 \\\n    --hash=sha256:aa\n")).dockerfile
+    assert "AS heavy" not in text
+    assert "FROM base AS runtime\nCOPY --from=light" in text

@@ -15,6 +15,9 @@ _SIZE = r"(\d+(?:\.\d+)?)\s?([kMGT]?)i?B"
 _PULLED = re.compile(rf"^sha256:\w+ {_SIZE} / {_SIZE}")
 _SENT = re.compile(rf"^transferring (?:context|dockerfile): {_SIZE}")
 _SCALE = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+# What every step of ours begins with says nothing about it.
+_MOUNTS = re.compile(r"--mount=\S+\s+")
+_PRELUDE = re.compile(r"(?<=^RUN )(if \[ -s /dev/pai_network \].*?fi\s+&& )?(export .*?\s+&& )?")
 CONTEXT = "load build context"
 EXPORT = "exporting to image"
 WORDS_MAX = 120
@@ -118,7 +121,7 @@ def _name(text: str) -> str:
     if named is None:
         return EXPORT if text == EXPORT else ""
     if named[1].split()[0] != "internal":
-        return _short(f"{named[1]}: {named[2]}")
+        return _short(f"{named[1]}: {_PRELUDE.sub('', _MOUNTS.sub('', named[2]))}")
     return CONTEXT if named[2] == CONTEXT else ""
 
 
