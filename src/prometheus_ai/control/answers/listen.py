@@ -68,7 +68,8 @@ class Listener:
 
     plane: Plane
     ears: dict[str, _Ear] = field(default_factory=dict)
-    pairs: dict[str, OrderedDict[str, Answer]] = field(default_factory=dict)
+    pairs: dict[str, OrderedDict[str, Answer | None]] = field(default_factory=dict)
+    """By backend and request id: the first of two answers; None once both came."""
     bins: Bins = field(default_factory=Bins)
     kept: timedelta = timedelta(days=30)
     """How long answers, feedback and counts are kept, where their bounds let them."""
@@ -235,16 +236,19 @@ class Listener:
     def _pair(
         self, hearing: Hearing, name: str, answers: Iterable[Answer], rollout: _Rollout
     ) -> None:
-        """Compare answers to the same request, once both are here."""
+        """Compare answers to the same request, once both are here.
+
+        An id that comes again names several requests: nothing is compared under it.
+        """
         waiting = self.pairs.setdefault(name, OrderedDict())
         compared = disagreed = 0
         for answer in answers:
-            other = waiting.get(answer.request_id)
-            if other is None or other.version == answer.version:
+            if answer.request_id not in waiting:
                 waiting[answer.request_id] = answer
                 continue
-            del waiting[answer.request_id]
-            if answer.is_shadow == other.is_shadow:
+            other, waiting[answer.request_id] = waiting[answer.request_id], None
+            if other is None or answer.is_shadow == other.is_shadow:
+                lose(hearing, name, "their request id was used more than once", 1)
                 continue
             user, shadow = (other, answer) if answer.is_shadow else (answer, other)
             same = _is_same(user, shadow, rollout.gate)
@@ -254,8 +258,9 @@ class Listener:
             compared += 1
             disagreed += not same
         while len(waiting) > PAIRS_MAX:
-            waiting.popitem(last=False)
-            lose(hearing, name, "no answer to compare with came in time", 1)
+            _, alone = waiting.popitem(last=False)
+            if alone is not None and alone.is_shadow:
+                lose(hearing, name, "no answer to compare with came in time", 1)
         if compared:
             add_pairs(hearing, name, compared, disagreed)
 
