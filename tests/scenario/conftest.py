@@ -130,6 +130,8 @@ class Judged(Line):
         self.latency_s: dict[str, float] = {}
         self.label: dict[str, Callable[[random.Random], Any]] = {}
         """What a version answers, by chance; ``7`` unless said."""
+        self.request_id = ""
+        """What all requests are called, where clients do not tell them apart."""
         self.asked: list[str] = []
         """Request ids that users sent, newest last."""
         self.spent: dict[str, dict[str, Moments]] = {}
@@ -165,7 +167,7 @@ class Judged(Line):
     def _serve(self, requests: int) -> None:
         weights = dict(self.gateway.weights("digits"))
         for version in self._chance.choices(list(weights), list(weights.values()), k=requests):
-            request_id = f"r{len(self.asked)}"
+            request_id = self.request_id or f"r{len(self.asked)}"
             self.asked.append(request_id)
             self._answer(version, request_id, is_shadow=False)
             mirror = self._route().mirror

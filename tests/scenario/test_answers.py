@@ -322,3 +322,13 @@ def test_own_metrics_need_a_database(judged: Judged) -> None:
     judged.plane.database = None
     with pytest.raises(Unsupported, match="PAI_PROMETHEUS_URL"):
         judged.deploy(b"one", rollout={"gates": {"metrics": [METRIC]}})
+
+
+def test_clients_that_reuse_request_ids_cost_a_candidate_nothing(judged: Judged) -> None:
+    judged.label = {"v1": right_or_wrong(0.5), "v2": right_or_wrong(0.5)}
+    judged.request_id = "always-the-same"
+    start(judged, shadow={"percent": 100}, gates={"agreement": {"compare": "exact"}})
+    judged.flow(60)
+    assert "rollout:rolled_back" not in kinds(judged)
+    lines = " ".join(judged.control.why("digits").running)
+    assert "their request id was used more than once" in lines
