@@ -89,7 +89,7 @@ class Story:
 
 
 @pytest.fixture
-def story(tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
+def story(tmp_path: Path, environments: Path) -> Iterator[Story]:
     installation = Installation(tmp_path)
     (installation.home / "environments").symlink_to(environments)
     try:

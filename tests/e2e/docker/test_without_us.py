@@ -44,9 +44,7 @@ class Model:
 
 
 @pytest.fixture
-def installation(
-    tmp_path: Path, environments: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Installation]:
+def installation(tmp_path: Path, environments: Path) -> Iterator[Installation]:
     made = Installation(tmp_path)
     made.environ["PAI_SECRET_HUB"] = VALUE
     (made.home / "environments").symlink_to(environments)
