@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
+from prometheus_ai.adapters.stores.sql import SqlStore
+from prometheus_ai.control.containers.images import installation_id
+from tests.contract.docker_target import remove_everything
 from tests.docs.guide import RUNNABLE, blocks, script
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs/guides").glob("*.md"))]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDE_S = 240.0
+ON_DOCKER = "docker-target.md"
 DOWN_S = 60.0
 
 # Readers begin in a checkout; these of its parts are named in commands.
@@ -23,6 +28,11 @@ CHECKOUT = (".venv", "examples")
 
 def _name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
+
+
+def _guide(path: Path) -> ParameterSet:
+    marks = [pytest.mark.requires("docker")] if path.name == ON_DOCKER else []
+    return pytest.param(path, marks=marks, id=_name(path))
 
 
 def _free_port() -> int:
@@ -39,7 +49,9 @@ def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, environments: Path) -> Iterator[dict[str, str]]:
+def desk(
+    request: pytest.FixtureRequest, tmp_path: Path, environments: Path
+) -> Iterator[dict[str, str]]:
     """A reader's environment: an empty home, programs on PATH, ports of its own."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
@@ -61,12 +73,14 @@ def desk(tmp_path: Path, environments: Path) -> Iterator[dict[str, str]]:
         timeout=DOWN_S,
         check=False,
     )
+    if "docker" in {name for mark in request.node.iter_markers("requires") for name in mark.args}:
+        remove_everything(installation_id(SqlStore.open(home / "state" / "pai.db")))
 
 
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
 @pytest.mark.requires("envoy", "uv", "index")
-@pytest.mark.parametrize("guide", GUIDES, ids=_name)
+@pytest.mark.parametrize("guide", [_guide(path) for path in GUIDES])
 def test_a_guide_runs_from_top_to_bottom(guide: Path, desk: dict[str, str], tmp_path: Path) -> None:
     text = script(guide)
     text = text.replace("127.0.0.1:7070", f"127.0.0.1:{desk['PAI_API_PORT']}")
