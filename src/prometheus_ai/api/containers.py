@@ -15,6 +15,7 @@ from prometheus_ai.api.live import live
 from prometheus_ai.control.containers.targets import TargetView
 from prometheus_ai.domain.image import BuildPlan, BuildRecord
 from prometheus_ai.domain.image_bases import BaseAdvice
+from prometheus_ai.domain.image_verification import ImageVerification
 from prometheus_ai.domain.target import TargetRecord
 
 router = APIRouter(tags=["targets and images"])
@@ -94,6 +95,14 @@ def build_image_live(
     """Build like `POST /images`, with one JSON line for each event: `event`, then `built` or `error`."""
     request, by = deploy_request(body), asker(token, body.reason)
     return live(lambda say: control.build_image(request, target, by, say))
+
+
+@router.get("/backends/{name}/image-verification", operation_id="verify_image")
+def verify_image(
+    name: Name, control: Control, _token: Viewer, version: str | None = None
+) -> ImageVerification:
+    """Compare the image of a release with its record, and verify its signatures by the policy's keys."""
+    return control.verify_image(name, version)
 
 
 @router.get("/backends/{name}/images", operation_id="image_history")

@@ -317,6 +317,11 @@ class Client(SupplyCalls, RolloutCalls, AdviceCalls):
         """Return the files, by path, from which the same image is built without the platform."""
         return dict(self._about_image("/api/v1/images/ejections", spec, target))
 
+    def image_verification(self, name: str, version: str | None = None) -> Record:
+        """Compare the image of a release with its record, and verify its signatures."""
+        path = f"{_backend(name)}/image-verification"
+        return record(self._wire.ask("GET", path, query={"version": version}).json())
+
     def image_history(self, name: str) -> Records:
         """Return the recorded builds of a backend, oldest first."""
         return records(self._wire.ask("GET", f"{_backend(name)}/images").json())

@@ -7,7 +7,7 @@ from prometheus_ai.control import access, collect, delete, deploy, notice, scale
 from prometheus_ai.control.advise import recording, suggest
 from prometheus_ai.control.answers.feedback import Taken, take_feedback
 from prometheus_ai.control.bundles import export, take_in
-from prometheus_ai.control.containers import images, targets
+from prometheus_ai.control.containers import images, targets, verification
 from prometheus_ai.control.containers.export import compose_export
 from prometheus_ai.control.gates import advisories, attest, changes, explain, signatures
 from prometheus_ai.control.gates.admit import check_upload
@@ -40,6 +40,7 @@ from prometheus_ai.domain.event import Role, Token
 from prometheus_ai.domain.gate import AdvisoryData, SignatureCheck
 from prometheus_ai.domain.image import BuildEvent, BuildPlan, BuildRecord
 from prometheus_ai.domain.image_bases import BaseAdvice
+from prometheus_ai.domain.image_verification import ImageVerification
 from prometheus_ai.domain.release import Artefact
 from prometheus_ai.domain.spec import Spec
 from prometheus_ai.domain.target import TargetRecord
@@ -220,6 +221,10 @@ class ControlPlane:
     def eject_image(self, request: DeployRequest, target: str) -> Mapping[str, str]:
         """Return the files from which the same image is built without the platform."""
         return images.eject_of(self.plane, request, target)
+
+    def verify_image(self, name: str, version: str | None) -> ImageVerification:
+        """Compare the image of a release with its record, and verify its signatures."""
+        return verification.verify_release_image(self.plane, name, version)
 
     def image_history(self, name: str) -> tuple[BuildRecord, ...]:
         """Return the recorded builds of a backend."""
