@@ -50,6 +50,7 @@ def predict(
         output.write_json(
             {
                 "release": answer.release,
+                "request_id": answer.request_id,
                 "latency_ms": round(answer.latency_ms, 3),
                 "server": answer.server,
                 "outputs": answer.outputs,
