@@ -1,14 +1,16 @@
 """Rounds: every server in turn, again and again, so that what changes with time touches all alike."""
 
+import contextlib
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.peers.load import Condition, Load, Point, Scheduling, measure, plain_load
 from bench.peers.roster import OURS, Peer
 from bench.peers.running import Running, running
 
+T = TypeVar("T")
 BOTH: tuple[Scheduling, ...] = ("real_time", "ordinary")
 
 
@@ -41,45 +43,43 @@ class Outcome:
         quiet = [p for p in cell if p.is_quiet]
         return quiet if len(quiet) * 2 >= len(cell) else cell
 
-    def median(self, server: str, connections: int, scheduling: Scheduling, of: str) -> float:
-        """Return the median of one field over one cell; NaN where there is no point."""
-        values = [getattr(p, of) for p in self.of(server, connections, scheduling)]
-        return statistics.median(values) if values else float("nan")
-
     def servers(self) -> list[str]:
         """Return who was measured."""
         return list(dict.fromkeys(p.server for p in self.points))
 
 
 def run(peers: Sequence[Peer], course: Course) -> Outcome:
-    """Take all points: each round starts every server anew and checks all its answers first."""
+    """Take all points: every server runs all the time, and each has its turn in each cell of each round.
+
+    A turn is short and the next server's follows at once, so that what else the machine does meets
+    all of them alike.
+    """
     outcome = Outcome()
-    for number in range(course.rounds):
-        # The order turns from round to round; ours is not always first.
-        for peer in rotated(peers, number):
-            with running(peer) as server:
-                largest = server.largest_error()
-                outcome.errors[peer.name] = max(largest, outcome.errors.get(peer.name, 0.0))
-                outcome.points += _points(server, course, number)
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(running(peer)) for peer in peers]
+        loads = {}
+        for server in servers:
+            outcome.errors[server.peer.name] = server.largest_error()
+            loads[server.peer.name] = course.load_for(server, course.model)
+        for number in range(course.rounds):
+            for connections in course.connections:
+                for scheduling in course.schedulings:
+                    condition = Condition(
+                        connections=connections, seconds=course.seconds, scheduling=scheduling,
+                        round=number,
+                    )  # fmt: skip
+                    # The order turns from round to round; ours is not always first.
+                    for server in rotated(servers, number):
+                        point = measure(server, loads[server.peer.name], condition)
+                        outcome.points.append(point)
+                        print(_line(point), flush=True)
     return outcome
 
 
-def _points(server: Running, course: Course, number: int) -> Iterable[Point]:
-    load = course.load_for(server, course.model)
-    for connections in course.connections:
-        for scheduling in course.schedulings:
-            condition = Condition(
-                connections=connections, seconds=course.seconds, scheduling=scheduling, round=number
-            )
-            point = measure(server, load, condition)
-            print(_line(point), flush=True)
-            yield point
-
-
-def rotated(peers: Sequence[Peer], by: int) -> list[Peer]:
-    """Return the peers, beginning further on."""
-    shift = by % len(peers)
-    return [*peers[shift:], *peers[:shift]]
+def rotated(all_of_them: Sequence[T], by: int) -> list[T]:
+    """Return all, beginning further on."""
+    shift = by % len(all_of_them)
+    return [*all_of_them[shift:], *all_of_them[:shift]]
 
 
 def _line(point: Point) -> str:
@@ -116,15 +116,34 @@ def table(outcome: Outcome, course: Course) -> list[dict[str, Any]]:
 def ratio(
     outcome: Outcome, connections: int, scheduling: Scheduling, others: Iterable[str], of: str
 ) -> dict[str, Any]:
-    """Compare ours with the best of others: the largest throughput, or the smallest latency."""
-    better = max if of == "requests_per_s" else min
-    known = [name for name in others if outcome.of(name, connections, scheduling)]
-    if not known or not outcome.of(OURS, connections, scheduling):
+    """Compare ours with the best of others: the largest throughput, or the smallest latency.
+
+    The ratio is the median over the rounds, each with its own: theirs was measured beside ours.
+    """
+    ours = _by_round(outcome, OURS, connections, scheduling, of)
+    ratios = {}
+    for name in others:
+        theirs = _by_round(outcome, name, connections, scheduling, of)
+        both = [ours[number] / theirs[number] for number in ours.keys() & theirs.keys()]
+        if both:
+            ratios[name] = statistics.median(both)
+    if not ratios:
         return {}
-    figures = {name: outcome.median(name, connections, scheduling, of) for name in known}
-    best = better(figures, key=lambda name: figures[name])
-    ours = outcome.median(OURS, connections, scheduling, of)
+    worst = min if of == "requests_per_s" else max
+    best = worst(ratios, key=lambda name: ratios[name])
+    theirs = _by_round(outcome, best, connections, scheduling, of)
     return {
-        "ours": round(ours, 3), "best": best, "theirs": round(figures[best], 3),
-        "ratio": round(ours / figures[best], 3),
+        "ours": round(statistics.median(ours.values()), 3), "best": best,
+        "theirs": round(statistics.median(theirs.values()), 3), "ratio": round(ratios[best], 3),
     }  # fmt: skip
+
+
+def _by_round(
+    outcome: Outcome, server: str, connections: int, scheduling: Scheduling, of: str
+) -> dict[int, float]:
+    cell = (server, connections, scheduling)
+    return {
+        p.round: getattr(p, of)
+        for p in outcome.points
+        if (p.server, p.connections, p.scheduling) == cell
+    }
