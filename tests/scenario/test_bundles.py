@@ -11,12 +11,11 @@ import pytest
 
 from prometheus_ai.adapters.registries.oci import OciBundles, open_layout, seal_bundle
 from prometheus_ai.adapters.signers.ecdsa import EcdsaSigner, PemKey, create_key
-from prometheus_ai.control.bundles.content import SEAL_PREDICATE
 from prometheus_ai.domain.errors import Conflict, Corrupted, InvalidInput, PlatformError, Refused
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.image import BuildPlan
 from prometheus_ai.domain.release import Artefact
-from prometheus_ai.gates import DEFAULT_POLICY
+from prometheus_ai.gates import DEFAULT_POLICY, SEAL_PREDICATE
 from tests.e2e.registry.conftest import save_image
 from tests.scenario.conftest import ASKER, Line
 from tests.scenario.test_evidence import attest, demanding

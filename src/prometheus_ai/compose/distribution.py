@@ -17,13 +17,14 @@ from prometheus_ai.adapters.registries.oci import (
     pull,
     push,
     read_reference,
+    seal_bundle,
     signatures_of,
 )
 from prometheus_ai.adapters.signers.ecdsa import BundleVerifier, verify_older
 from prometheus_ai.compose.signing import signer_of
 from prometheus_ai.domain.errors import Conflict, Corrupted, InvalidInput, Refused
 from prometheus_ai.domain.gate import SignatureCheck
-from prometheus_ai.gates import IMAGE_PREDICATE
+from prometheus_ai.gates import IMAGE_PREDICATE, SEAL_PREDICATE
 
 Say = Callable[[str], None]
 
@@ -109,6 +110,17 @@ def verify_image(reference: str, keys: tuple[Path, ...]) -> Verified:
     place = read_reference(reference)
     with _registry(place) as registry:
         return _verified(registry, place, registry.manifest(place.pointer).digest, keys)
+
+
+def seal(path: Path, key: str | None) -> str:
+    """Seal a bundle with a key; return what was sealed.
+
+    Raises:
+        Conflict: it is sealed.
+        InvalidInput: it is no bundle, or the key cannot be read.
+    """
+    signer = signer_of(key)
+    return seal_bundle(path, lambda digest: signer.sign(digest, path.name, SEAL_PREDICATE, b"{}"))
 
 
 def _verified(

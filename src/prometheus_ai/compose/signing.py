@@ -3,10 +3,8 @@
 import os
 from pathlib import Path
 
-from prometheus_ai.adapters.registries.oci import seal_bundle
 from prometheus_ai.adapters.signers.commands import CommandKey
 from prometheus_ai.adapters.signers.ecdsa import EcdsaSigner, PemKey, create_key
-from prometheus_ai.control.bundles.content import SEAL_PREDICATE
 from prometheus_ai.domain.errors import Conflict, InvalidInput
 from prometheus_ai.ports.signatures import SigningKey
 
@@ -52,17 +50,6 @@ def sign_with(key: str | None, digest: str, name: str, statement: tuple[str, byt
         Unavailable: the program that keeps it does not answer.
     """
     return signer_of(key).sign(digest, name, *statement)
-
-
-def seal(path: Path, key: str | None) -> str:
-    """Seal a bundle with a key; return what was sealed.
-
-    Raises:
-        Conflict: it is sealed.
-        InvalidInput: it is no bundle, or the key cannot be read.
-    """
-    signer = signer_of(key)
-    return seal_bundle(path, lambda digest: signer.sign(digest, path.name, SEAL_PREDICATE, b"{}"))
 
 
 def _key_of(key: str | None) -> SigningKey:

@@ -12,13 +12,14 @@ from prometheus_ai.gates.policy_text import (
     policy_digest,
     read_policy,
 )
-from prometheus_ai.gates.signatures import IMAGE_PREDICATE, MODEL_PREDICATE
+from prometheus_ai.gates.signatures import IMAGE_PREDICATE, MODEL_PREDICATE, SEAL_PREDICATE
 
 __all__ = [
     "DEFAULT_POLICY",
     "IMAGE_PREDICATE",
     "MODEL_PREDICATE",
     "PREDICATES",
+    "SEAL_PREDICATE",
     "STRICT_POLICY",
     "evaluate",
     "policy_digest",

@@ -9,6 +9,8 @@ IMAGE_RULE = "image-signature"
 # Only these predicates say "somebody approves of it"; a signed list of packages does not.
 MODEL_PREDICATE = "https://model_signing/signature/v1.0"
 IMAGE_PREDICATE = "https://sigstore.dev/cosign/sign/v1"
+SEAL_PREDICATE = "urn:prometheus-ai:bundle:v1"
+"""Says of the list of a bundle's parts that it is whole; it approves of nothing."""
 
 
 def judge_model(candidate: Candidate, evidence: Evidence, rule: SignatureRule) -> RuleResult:

@@ -8,7 +8,8 @@ from prometheus_ai.cli import output
 from prometheus_ai.cli.connect import as_json, command, with_client
 from prometheus_ai.cli.supply.key_option import key_option
 from prometheus_ai.client.session import Client
-from prometheus_ai.compose.signing import seal, signer_of
+from prometheus_ai.compose.distribution import seal
+from prometheus_ai.compose.signing import signer_of
 
 
 @command("export")

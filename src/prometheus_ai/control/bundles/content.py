@@ -22,7 +22,6 @@ POLICY_PART = "policy.yaml"
 ARTEFACTS = "artefacts/"
 STATEMENTS = "statements/"
 ADVISORIES = "advisories/"
-SEAL_PREDICATE = "urn:prometheus-ai:bundle:v1"
 _INPUTS = TypeAdapter(Inputs)
 
 

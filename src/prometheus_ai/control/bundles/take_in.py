@@ -22,6 +22,7 @@ from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.domain.errors import Conflict, Corrupted, InvalidInput, Refused, Unsupported
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import Artefact
+from prometheus_ai.gates import SEAL_PREDICATE
 from prometheus_ai.ports.image_scanner import ImageLoader
 from prometheus_ai.ports.sealed_bundle import OpenedBundle
 
@@ -99,7 +100,7 @@ def take_in(plane: Plane, bundle: Artefact, asker: Asker, *, unsealed: bool) -> 
 def _sealed_by(gate: Gate, opened: OpenedBundle, *, unsealed: bool) -> str:
     if opened.seal:
         check = gate.signatures.verify(opened.seal, policy_of(gate).keys, opened.digest)
-        if check.key and not check.problem and check.predicate == content.SEAL_PREDICATE:
+        if check.key and not check.problem and check.predicate == SEAL_PREDICATE:
             return check.key
         problem = check.problem or "it seals something else"
     else:
