@@ -1,5 +1,6 @@
 """One tick: measure the demand of each release, ask the decider, record and apply."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -13,14 +14,14 @@ from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import exchanging
 from prometheus_ai.control.starts import fresh_start, remember_starts, starts_of
-from prometheus_ai.domain.cold_start import typical_s
+from prometheus_ai.domain.cold_start import ColdStart, typical_s
 from prometheus_ai.domain.demand import DemandSample, ScalingDecision, ScalingFacts, ScalingState
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.held import HeldReport
 from prometheus_ai.domain.policy import ScalingSpec
 from prometheus_ai.domain.release import Release, ReleasePhase
-from prometheus_ai.domain.window import CounterSnapshot, Window
+from prometheus_ai.domain.window import CounterSnapshot, ReleaseCounters, Window
 from prometheus_ai.ports.state_store import Writing
 from prometheus_ai.reconcile import BackendView, ReleaseView, versions_of
 from prometheus_ai.scaling import begin_scaling, target
@@ -34,6 +35,16 @@ HELD_HEARD_S = 30.0
 AGAIN_S = 1.0
 
 _Key = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measured:
+    """What the gateway counted; nothing while it cannot be reached."""
+
+    snapshot: CounterSnapshot | None = None
+    counters: Mapping[_Key, ReleaseCounters] = field(default_factory=dict)
+    windows: Mapping[_Key, Window] = field(default_factory=dict)
+    """Since the reading before."""
 
 
 @dataclass(kw_only=True)
@@ -58,6 +69,8 @@ class Autoscaler:
     asking: Asking = field(init=False)
     """What another loop asks for over the network."""
     _usage: UsageMeter = field(init=False)
+    _news: list[Made] = field(default_factory=list)
+    """Decisions of this tick that change nothing and are to be stored."""
 
     def __post_init__(self) -> None:
         """Begin without readings."""
@@ -75,9 +88,8 @@ class Autoscaler:
         self.can_sleep = any(_policy(release).min == 0 for release in scaled.values())
         if not scaled:
             return
-        now, windows = self._measure()
-        for name in sorted({backend for backend, _ in scaled}):
-            self._backend(name, scaled, now, windows)
+        for name in self._backends(scaled, self._measure()):
+            act_on(self.plane, name)
 
     def await_requests(self) -> float:
         """Wait for requests that are held, and wake what they wait for; return how long to pause."""
@@ -109,53 +121,73 @@ class Autoscaler:
                 _note_scaled(self.plane, tx, key, reason, (0, {"replicas": 1}))
             act_on(self.plane, held.backend)
 
-    def _measure(self) -> tuple[CounterSnapshot | None, dict[_Key, Window]]:
+    def _measure(self) -> _Measured:
         try:
             now = self.plane.metrics.read()
         except PlatformError:
-            return None, {}
+            return _Measured()
         before, self.previous = self.previous or now, now
         found = windows_between(before, now)
-        return now, {(window.backend, window.version): window for window in found}
+        return _Measured(
+            snapshot=now,
+            counters={(counted.backend, counted.version): counted for counted in now.releases},
+            windows={(window.backend, window.version): window for window in found},
+        )
 
-    def _backend(
-        self,
-        name: str,
-        scaled: dict[_Key, Release],
-        snapshot: CounterSnapshot | None,
-        windows: dict[_Key, Window],
-    ) -> None:
-        counters = {(c.backend, c.version): c for c in snapshot.releases} if snapshot else {}
-        changed = False
+    def _backends(self, scaled: dict[_Key, Release], measured: _Measured) -> list[str]:
+        """Decide about every backend from one look at all; return those whose counts changed."""
+        names = {backend for backend, _ in scaled}
         with self.plane.lock:
             at = self.plane.clock.now()
             with self.plane.store.read() as reading:
-                found = views(self.plane, reading, sight(self.plane), at, name)
-            for release in found[0][0].releases if found else ():
-                key = (name, release.version)
-                mine = scaled.get(key)
-                # While a rollout exchanges replicas in place, both counts are its own.
-                is_exchanged = release.version in exchanging(self.plane.rollouts, name)
-                if mine is None or release.state.phase is not ReleasePhase.READY or is_exchanged:
-                    self.memory.pop(key, None)
-                    continue
-                view = found[0][0]
-                seen = Seen(
-                    counters=counters.get(key),
-                    window=windows.get(key),
-                    in_flight=self.in_flight.get(key),
-                )
-                if seen.counters is not None:
-                    self.in_flight[key] = seen.counters.active + seen.counters.pending
-                sample = self._sampled(
-                    view, release, mine, sample_of(snapshot, seen, _policy(mine))
-                )
-                self._remember_starts(key, view, release)
-                changed = (
-                    self._decide(mine, release, self._facts(view, release, sample), at) or changed
-                )
-        if changed:
-            act_on(self.plane, name)
+                found = views(self.plane, reading, sight(self.plane), at)
+            looks = [view for view, _ in found if view.backend.name in names]
+            changed = [
+                view.backend.name for view in looks if self._backend(view, scaled, measured, at)
+            ]
+            self._keep_news(at)
+        return changed
+
+    def _keep_news(self, at: datetime) -> None:
+        """Store the decisions that change nothing in one change: there may be a thousand."""
+        news, self._news = self._news, []
+        if news:
+            with self.plane.store.write() as tx:
+                for decision in news:
+                    remember(self.plane, tx, decision, at)
+
+    def _backend(
+        self,
+        view: BackendView,
+        scaled: dict[_Key, Release],
+        measured: _Measured,
+        at: datetime,
+    ) -> bool:
+        """Decide about one backend; return whether any of its counts changed."""
+        name = view.backend.name
+        exchanged = exchanging(self.plane.rollouts, name)
+        changed = False
+        for release in view.releases:
+            key = (name, release.version)
+            mine = scaled.get(key)
+            # While a rollout exchanges replicas in place, both counts are its own.
+            is_ours = release.version not in exchanged
+            if mine is None or release.state.phase is not ReleasePhase.READY or not is_ours:
+                self.memory.pop(key, None)
+                continue
+            seen = Seen(
+                counters=measured.counters.get(key),
+                window=measured.windows.get(key),
+                in_flight=self.in_flight.get(key),
+            )
+            if seen.counters is not None:
+                self.in_flight[key] = seen.counters.active + seen.counters.pending
+            sampled = sample_of(measured.snapshot, seen, _policy(mine))
+            sample = self._sampled(view, release, mine, sampled)
+            self._remember_starts(key, view, release)
+            facts = self._facts(view, release, sample)
+            changed = self._decide(mine, release, facts, at) or changed
+        return changed
 
     def _sampled(
         self, view: BackendView, release: ReleaseView, mine: Release, sample: DemandSample | None
@@ -183,19 +215,19 @@ class Autoscaler:
             reason=made.reason, answer=made, is_hold=not changes,
             inputs=ScalingInputs(state=state, facts=facts, policy=policy, now=at),
         )  # fmt: skip
-        if changes or is_news(self.plane, decision, at):
+        if changes:
             with self.plane.store.write() as tx:
                 remember(self.plane, tx, decision, at)
-                if changes:
-                    _apply(self.plane, tx, release, made)
+                _apply(self.plane, tx, release, made)
+        elif is_news(self.plane, decision, at):
+            self._news.append(decision)
         return changes
 
     def _facts(
         self, view: BackendView, release: ReleaseView, sample: DemandSample | None
     ) -> ScalingFacts:
         wanted = release.state.replicas_wanted
-        with self.plane.store.read() as reading:
-            starts = starts_of(self.plane, reading, (view.backend.name, release.version))
+        starts = self._starts((view.backend.name, release.version))
         # Traffic is about to move to it: a sleeping release could never become ready for that.
         is_coming = release.version in (
             versions_of(view.backend.wanted) - versions_of(view.backend.in_force)
@@ -219,10 +251,17 @@ class Autoscaler:
         heard = self.heard_at_s
         return heard is not None and self.plane.clock.monotonic() - heard < HELD_HEARD_S
 
+    def _starts(self, key: _Key) -> tuple[ColdStart, ...]:
+        """Return the remembered starts of a release; the store is asked once."""
+        known = self.plane.starts.get(key)
+        if known is not None:
+            return known
+        with self.plane.store.read() as reading:
+            return starts_of(self.plane, reading, key)
+
     def _remember_starts(self, key: _Key, view: BackendView, release: ReleaseView) -> None:
         """Keep the starts of replicas that became ready since the last tick."""
-        with self.plane.store.read() as reading:
-            known = {start.replica for start in starts_of(self.plane, reading, key)}
+        known = {start.replica for start in self._starts(key)}
         found = (
             fresh_start(record, view.observed.get(record.id))
             for record in release.records
