@@ -81,7 +81,16 @@ def _rollout_fields(found: Record) -> dict[str, str]:
     return {
         "rollout": f"{rollout.candidate} {rollout.phase}{paused} at {rollout.weight:g} % of {steps}",
         "verdict": f"{rollout.verdict or 'none yet'}{due}: {rollout.reason}",
+        "way back": _way_back(rollout),
     }
+
+
+def _way_back(rollout: Record) -> str:
+    if rollout.rollback_s > 0:
+        return f"in about {rollout.rollback_s:.0f} s: stopped replicas have to start again"
+    if rollout.flip_ms is None:
+        return "at once; rehearsed with the first step"
+    return f"in {rollout.flip_ms:g} ms, as rehearsed"
 
 
 def _write_backend(found: Record) -> None:
