@@ -6,13 +6,13 @@ Nothing is imported before it is asked for, so that every process loads only wha
 """
 
 import importlib
-from typing import Any
+from typing import Any as _Any
 
 __all__ = ["Client", "__version__"]
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> _Any:
     if name == "Client":
         return importlib.import_module("prometheus_ai.client").Client
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
