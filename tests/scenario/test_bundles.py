@@ -5,7 +5,7 @@ import json
 import pickle
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -16,6 +16,8 @@ from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.image import BuildPlan
 from prometheus_ai.domain.release import Artefact
 from prometheus_ai.gates import DEFAULT_POLICY, SEAL_PREDICATE
+from prometheus_ai.ports.driver import ReplicaOrder
+from prometheus_ai.testing.fake_driver import FakeDriver
 from tests.e2e.registry.conftest import save_image
 from tests.scenario.conftest import ASKER, Line
 from tests.scenario.test_evidence import attest, demanding
@@ -222,3 +224,42 @@ def test_a_poisoned_model_does_not_arrive_as_a_release(
     with pytest.raises(Refused):
         there.take_in(here.export(tmp_path))
     assert there.untouched()
+
+
+class Watched(FakeDriver):
+    """Remembers which image each start was told to run."""
+
+    images: ClassVar[list[str]] = []
+
+    def start(self, order: ReplicaOrder) -> None:
+        self.images.append(order.image)
+        super().start(order)
+
+
+def test_what_starts_is_the_image_that_was_looked_into_whatever_tags_say_meanwhile(
+    tmp_path: Path,
+) -> None:
+    site = Site(tmp_path / "here")
+    driver = Watched(site.line.clock, site.line.target)
+    site.line.plane.drivers = {"local": driver}
+    driver.images.clear()
+    judged = site.engine.make()
+    site.gated.deploy(pickle.dumps([1]))
+    site.line.run()
+    # Somebody moves the tag: the engine would now give another image under it.
+    site.engine.images = {"sha256:" + "e" * 64: site.engine.images[judged], **site.engine.images}
+    site.line.control.scale("digits", 2, None, ASKER)
+    site.line.run()
+    assert driver.images == [judged, judged]
+
+
+def test_an_image_that_was_never_looked_into_does_not_start(tmp_path: Path) -> None:
+    site = Site(tmp_path / "here")
+    site.engine.make()
+    site.gated.deploy(pickle.dumps([1]))
+    site.line.run()
+    with site.line.store.write() as tx:
+        tx.put_setting("image-evidence/digits/v1", "")
+    site.line.control.scale("digits", 2, None, ASKER)
+    site.line.run()
+    assert site.line.served() == {"v1": 1}

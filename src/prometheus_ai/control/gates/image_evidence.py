@@ -84,7 +84,7 @@ def with_image(plane: Plane, gate: Gate, release: Release, evidence: Evidence) -
     """Add what is known about the image of a release, where its target runs one."""
     with plane.store.read() as reading:
         held = reading.setting(_setting(release))
-    if held is None:
+    if not held:
         return evidence
     found = _SCAN.validate_json(b"".join(gate.evidence.read(json.loads(held)["document"])))
     return replace(
