@@ -29,16 +29,24 @@ class AccuracyState:
     safe: tuple[float, ...] = (0.0,) * len(_AMOUNTS)
     total: Counts = field(default_factory=Counts)
     """Labelled answers, and the wrong ones among them."""
+    judged: Counts = field(default_factory=Counts)
+    """Those that are in the evidence."""
+    waiting: Counts = field(default_factory=Counts)
+    """Those that are not yet: labels of one side alone."""
 
 
 def observe_labels(
     state: AccuracyState, block: Counts, tolerated: float, harmful: float
 ) -> AccuracyState:
-    """Return the state after a block of labels for both sides."""
-    before = state.total
-    total = before.plus(block)
-    if block.n == 0 or block.m == 0:
-        return replace(state, total=total)
+    """Return the state after a block of labels; those of one side alone wait for the other's.
+
+    When labels trickle in, one interval seldom has both sides, and one side alone compares nothing.
+    """
+    total = state.total.plus(block)
+    waiting = state.waiting.plus(block)
+    if waiting.n == 0 or waiting.m == 0:
+        return replace(state, total=total, waiting=waiting)
+    before, block = state.judged, waiting
     known_wrong = before.b + _PRIOR_WRONG
     guess = known_wrong / (before.m + _PRIOR_LABELS)
     harm = tuple(
@@ -49,7 +57,7 @@ def observe_labels(
         value + _evidence(block, _inside(guess), _inside(guess + harmful - amount), harmful, -1)
         for value, amount in zip(state.safe, _safe_amounts(harmful), strict=True)
     )
-    return AccuracyState(harm=harm, safe=safe, total=total)
+    return AccuracyState(harm=harm, safe=safe, total=total, judged=before.plus(block))
 
 
 def log_worse(state: AccuracyState) -> float:
