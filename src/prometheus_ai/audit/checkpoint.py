@@ -117,6 +117,11 @@ def advance_checkpoint(reading: Reading, path: Path, now: datetime) -> Checkpoin
             hint=_HINT,
         )
     if head is None:
+        if reading.latest_audit_records(1):
+            raise Corrupted(
+                "the audit log has records, and its head is gone: it was deleted from the database",
+                hint=_HINT,
+            )
         return old
     if old is not None:
         proof = prove_consistency(reading.audit_nodes, old.size, head.size)

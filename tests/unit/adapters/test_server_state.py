@@ -1,10 +1,16 @@
 """The phase of a replica follows from what its server says, or does not say."""
 
+import json
 from typing import Any
 
 import pytest
 
-from prometheus_ai.adapters.server_state import Health, from_answer, from_silence
+from prometheus_ai.adapters.server_state import (
+    Health,
+    from_answer,
+    from_silence,
+    start_failure,
+)
 from prometheus_ai.domain.replica import ReplicaPhase as Phase
 
 OK: dict[str, Any] = {"phase": "ready", "live": True, "ready": True, "requests_active": 2}
@@ -56,3 +62,9 @@ def test_silence_is_judged_by_its_length(before: Phase, silent_s: float, after: 
 
 def test_a_short_progress_bound_still_passes_through_unready() -> None:
     assert from_silence(Health(phase=Phase.READY), 2.0, 1.0, "refused").phase is Phase.READY
+
+
+def test_a_failed_start_names_the_users_file_and_not_where_it_is_kept() -> None:
+    kept = f"/home/me/.pai/artefacts/views/{'ab' * 32}/forest.joblib"
+    said = {"event": "start_failed", "error": f"{kept} holds a dict"}
+    assert start_failure([json.dumps(said)]) == "forest.joblib holds a dict"

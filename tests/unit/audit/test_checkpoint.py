@@ -73,6 +73,13 @@ def test_a_checkpoint_is_not_written_again_when_nothing_happened(tmp_path: Path)
     assert advance(store, path, NOON + timedelta(hours=1)) == first
 
 
+def test_a_log_whose_head_was_deleted_is_noticed_without_a_checkpoint(tmp_path: Path) -> None:
+    store = filled(3)
+    store._state.head = None
+    with pytest.raises(Corrupted, match="its head is gone"):
+        advance(store, tmp_path / "checkpoint.json")
+
+
 @pytest.mark.parametrize(
     ("store", "reason"),
     [
