@@ -19,10 +19,17 @@ from demo.acts import (
     rolled_back_by_verdict,
 )
 from demo.models import better
+from demo.scaling import burst_sleep_and_wake
 from demo.stage import Stage, open_stage
 from demo.traffic import Traffic, load_held_out, tally
 
-ACTS = (promoted_by_verdict, rolled_back_by_verdict, control_plane_dies, log_is_intact)
+ACTS = (
+    promoted_by_verdict,
+    rolled_back_by_verdict,
+    burst_sleep_and_wake,
+    control_plane_dies,
+    log_is_intact,
+)
 """Played in this order; each leaves the stage to the next with all traffic on one release."""
 TRAIN = Path(__file__).parent.parent / "examples" / "01-digits" / "train.py"
 
@@ -144,6 +151,8 @@ def report(stage: Stage, traffic: Traffic, figures: Figures, took_s: float) -> i
     )
     facts.add_row("Rollback", f"in force after {figures.flip_ms:.0f} ms, as rehearsed on each step")
     facts.add_row("Decisions", figures.replayed)
+    facts.add_row("Burst", figures.burst)
+    facts.add_row("Sleep and wake", figures.woken)
     facts.add_row(
         "Control plane killed",
         f"{figures.answered_while_dead} requests answered without it; back {figures.back_s:.1f} s after"
@@ -155,7 +164,7 @@ def report(stage: Stage, traffic: Traffic, figures: Figures, took_s: float) -> i
     console.print(facts)
     for words, count in failures.items():
         console.print(f"[red]{count} x {words}[/]")
-    return lost
+    return lost + figures.failed_beside
 
 
 def keep(stage: Stage) -> None:

@@ -30,6 +30,10 @@ class Figures:
     back_s: float = 0.0
     answered_while_dead: int = 0
     adopted: int = 0
+    burst: str = ""
+    woken: str = ""
+    failed_beside: int = 0
+    """Requests to the backend of the burst that were not answered."""
     replayed: str = ""
     audit: str = ""
 

@@ -84,6 +84,7 @@ def wake(installation: Installation, target: str, times: int, at_once: int) -> d
         "at_once": at_once,
         "at_once_last_answer_s": round(many_s[-1], 3),
         "starts": len(starts),
+        "itemised": dict(client.releases(name)[0].starts),
         "budget_s": BUDGET_S[target],
         "is_within_budget": statistics.median(first_s) <= BUDGET_S[target],
     }

@@ -117,7 +117,11 @@ class Autoscaler:
                 tx.put_release_state(replace(state, replicas_wanted=1))
                 # Its idle time begins anew; what was remembered says that it may sleep.
                 self.memory.pop(key, None)
-                reason = f"{held.requests} request{'s' * (held.requests > 1)} wait for it"
+                reason = (
+                    f"{held.requests} requests wait for it"
+                    if held.requests > 1
+                    else "a request waits for it"
+                )
                 _note_scaled(self.plane, tx, key, reason, (0, {"replicas": 1}))
             act_on(self.plane, held.backend)
 
