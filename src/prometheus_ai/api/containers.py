@@ -11,11 +11,10 @@ from prometheus_ai.api.access import Admin, Control, Deployer, Viewer
 from prometheus_ai.api.backends import Name, asker
 from prometheus_ai.api.bodies import DeployBody, TargetBody
 from prometheus_ai.api.deploys import deploy_request
-from prometheus_ai.api.live import live
+from prometheus_ai.api.follow import live
 from prometheus_ai.control.containers.targets import TargetView
-from prometheus_ai.domain.image import BuildPlan, BuildRecord
-from prometheus_ai.domain.image_bases import BaseAdvice
-from prometheus_ai.domain.image_verification import ImageVerification
+from prometheus_ai.control.containers.verification import ImageVerification
+from prometheus_ai.domain.image import BaseAdvice, BuildPlan, BuildRecord
 from prometheus_ai.domain.target import TargetRecord
 
 router = APIRouter(tags=["targets and images"])

@@ -14,7 +14,7 @@ from packaging.utils import (
 from packaging.version import InvalidVersion, Version
 
 from prometheus_ai.build.packages import entries
-from prometheus_ai.domain.image_bases import (
+from prometheus_ai.domain.image import (
     BaseAdvice,
     BaseJudgement,
     BaseOffer,

@@ -9,6 +9,7 @@ from prometheus_ai.control.answers.feedback import Taken, take_feedback
 from prometheus_ai.control.bundles import export, take_in
 from prometheus_ai.control.containers import images, targets, verification
 from prometheus_ai.control.containers.export import compose_export
+from prometheus_ai.control.containers.verification import ImageVerification
 from prometheus_ai.control.gates import advisories, attest, changes, explain, signatures
 from prometheus_ai.control.gates.admit import check_upload
 from prometheus_ai.control.intake import spec_files, uploads
@@ -38,9 +39,7 @@ from prometheus_ai.control.show.views import (
 from prometheus_ai.domain.answers import Feedback
 from prometheus_ai.domain.event import Role, Token
 from prometheus_ai.domain.gate import AdvisoryData, SignatureCheck
-from prometheus_ai.domain.image import BuildEvent, BuildPlan, BuildRecord
-from prometheus_ai.domain.image_bases import BaseAdvice
-from prometheus_ai.domain.image_verification import ImageVerification
+from prometheus_ai.domain.image import BaseAdvice, BuildEvent, BuildPlan, BuildRecord
 from prometheus_ai.domain.release import Artefact
 from prometheus_ai.domain.spec import Spec
 from prometheus_ai.domain.target import TargetRecord

@@ -5,8 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from prometheus_ai.domain.image import BaseImage, BuildEvent, BuildPlan, BuildRecord, ImageFacts
-from prometheus_ai.domain.image_bases import IndexFile
+from prometheus_ai.domain.image import (
+    BaseImage,
+    BuildEvent,
+    BuildPlan,
+    BuildRecord,
+    ImageFacts,
+    IndexFile,
+)
 from prometheus_ai.domain.release import Release
 from prometheus_ai.ports.driver import Progress
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from prometheus_ai.api.live import EVENTS_WAITING_MAX, live
+from prometheus_ai.api.follow import EVENTS_WAITING_MAX, live
 from prometheus_ai.domain.errors import InvalidInput
 from prometheus_ai.domain.image import BuildEvent, BuildRecord
 

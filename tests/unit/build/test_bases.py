@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from prometheus_ai.build.bases import judge_bases, offers_for
-from prometheus_ai.domain.image_bases import BaseAdvice, BaseJudgement, IndexFile
+from prometheus_ai.domain.image import BaseAdvice, BaseJudgement, IndexFile
 
 MB = 1_000_000
 GLIBC = "cp311-cp311-manylinux_2_17_x86_64.manylinux2014_x86_64"

@@ -16,8 +16,14 @@ from prometheus_ai.control.intake.inputs import pin
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.domain.errors import InvalidInput, NotFound, Unsupported
-from prometheus_ai.domain.image import BuildEvent, BuildPlan, BuildRecord, BuildStep, ImageLayer
-from prometheus_ai.domain.image_bases import BaseAdvice
+from prometheus_ai.domain.image import (
+    BaseAdvice,
+    BuildEvent,
+    BuildPlan,
+    BuildRecord,
+    BuildStep,
+    ImageLayer,
+)
 from prometheus_ai.domain.release import Release
 from prometheus_ai.domain.target import LOCAL
 from prometheus_ai.ports.artefact_store import ArtefactStore

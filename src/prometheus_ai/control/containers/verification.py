@@ -1,6 +1,7 @@
 """Verifying the image of a release: its digest, its labels, its signatures."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from prometheus_ai.build import image_tag
 from prometheus_ai.control.containers.images import image_history, installation_id, maker_of
@@ -17,9 +18,38 @@ from prometheus_ai.domain.image import (
     BuildRecord,
     ImageFacts,
 )
-from prometheus_ai.domain.image_verification import ImageVerification, VerifiedFact
 from prometheus_ai.domain.release import Release
 from prometheus_ai.gates.signatures import IMAGE_PREDICATE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifiedFact:
+    """One thing that was recorded, and what the image says of it."""
+
+    name: str
+    recorded: str
+    found: str
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both are the same."""
+        return self.recorded == self.found
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageVerification:
+    """An image of a release, compared with its record."""
+
+    backend: str
+    version: str
+    target: str
+    tag: str
+    image: str
+    """The digest that the engine knows it by."""
+    facts: tuple[VerifiedFact, ...]
+    signatures: tuple[SignatureCheck, ...]
+    signed_by: tuple[str, ...]
+    """Keys of the policy that signed this image as an image."""
 
 
 def verify_release_image(plane: Plane, backend: str, version: str | None) -> ImageVerification:

@@ -32,9 +32,9 @@ from prometheus_ai.domain.image import (
     BuildRecord,
     ImageFacts,
     ImageLayer,
+    IndexFile,
     LayerFacts,
 )
-from prometheus_ai.domain.image_bases import IndexFile
 from prometheus_ai.ports.image_builder import BuildFiles
 
 EPOCH = 315_532_800

@@ -10,7 +10,7 @@ import httpx
 
 from prometheus_ai.adapters.builders.docker.network import BuildNetwork
 from prometheus_ai.domain.errors import Unavailable
-from prometheus_ai.domain.image_bases import IndexFile
+from prometheus_ai.domain.image import IndexFile
 
 DEFAULT_INDEX = "https://pypi.org/simple"
 ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.5"

@@ -5,7 +5,6 @@ import io
 import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import rfc8785
 
@@ -57,9 +56,7 @@ class ModelArchive:
 def digest_of(chunks: Iterator[bytes], model: Artefact) -> str:
     """Return the digest of a model in an engine's archive; it is read once and never stored."""
     found = {}
-    with tarfile.open(
-        fileobj=io.BufferedReader(_Chunks(chunks), CHUNK_BYTES), mode="r|"
-    ) as archive:
+    with tarfile.open(fileobj=_Chunks(chunks), mode="r|") as archive:
         for member in archive:
             file = archive.extractfile(member) if member.isreg() else None
             if file is not None:
@@ -89,15 +86,14 @@ class _Chunks(io.RawIOBase):
         self._chunks = chunks
         self._rest = b""
 
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill a part of the buffer; 0 at the end."""
-        room = memoryview(buffer)
-        self._rest = self._rest or next(self._chunks, b"")
-        part = self._rest[: len(room)]
-        room[: len(part)] = part
-        self._rest = self._rest[len(part) :]
-        return len(part)
+    def read(self, size: int = -1) -> bytes:
+        """Return so many bytes; fewer only at the end."""
+        held = bytearray(self._rest)
+        while size < 0 or len(held) < size:
+            chunk = next(self._chunks, b"")
+            if not chunk:
+                break
+            held += chunk
+        cut = len(held) if size < 0 else size
+        self._rest = bytes(held[cut:])
+        return bytes(held[:cut])
