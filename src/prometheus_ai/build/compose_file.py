@@ -184,7 +184,11 @@ def _readme(exported: Exported) -> str:
         name = model_volume(exported.home, release.inputs.model.digest)
         parts.append(
             f"The model is in the volume `{name}`, which is mounted read-only and which Compose never removes.\n"
-            f"On another engine, make a volume of that name with `{release.inputs.model.name}` in it."
+            f"Where there is none yet (another engine, or `weights: pull`), fill it from a folder"
+            f" that holds `{release.inputs.model.name}`:\n\n"
+            f"    docker volume create {name}\n"
+            f'    docker run --rm --user 0 --entrypoint cp -v "$PWD/model:/from:ro" -v {name}:/to'
+            f" {exported.image} -r /from/. /to"
         )
     if release.spec.secrets:
         names = ", ".join(f"`secrets/{name}`" for name in release.spec.secrets)
