@@ -332,3 +332,14 @@ def test_clients_that_reuse_request_ids_cost_a_candidate_nothing(judged: Judged)
     assert "rollout:rolled_back" not in kinds(judged)
     lines = " ".join(judged.control.why("digits").running)
     assert "their request id was used more than once" in lines
+
+
+def test_a_shadow_goes_on_after_the_control_plane_died(judged: Judged) -> None:
+    start(judged, shadow={"percent": 50})
+    judged.flow(5)
+    judged.restart()
+    judged.flow(2)
+    mirror = judged.gateway.table.backends[0].mirror
+    assert mirror is not None
+    assert mirror.version == "v2"
+    assert judged.weights() == {"v1": 100.0}
