@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs/guides").glob("*.md"))]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDE_S = 240.0
-ON_DOCKER = "docker-target.md"
+ON_DOCKER = ("docker-target.md", "images.md")
 DOWN_S = 60.0
 
 # Readers begin in a checkout; these of its parts are named in commands.
@@ -31,7 +31,7 @@ def _name(path: Path) -> str:
 
 
 def _guide(path: Path) -> ParameterSet:
-    marks = [pytest.mark.requires("docker")] if path.name == ON_DOCKER else []
+    marks = [pytest.mark.requires("docker")] if path.name in ON_DOCKER else []
     return pytest.param(path, marks=marks, id=_name(path))
 
 
