@@ -24,8 +24,8 @@ pytestmark = [
     pytest.mark.timeout(400),
     pytest.mark.requires("docker"),
     pytest.mark.skipif(
-        os.geteuid() != 0 or shutil.which("dockerd") is None,
-        reason="starts a Docker Engine of its own: needs root and dockerd",
+        os.geteuid() != 0 or shutil.which("dockerd") is None or shutil.which("ip") is None,
+        reason="starts a Docker Engine of its own: needs root, dockerd and ip (iproute2)",
     ),
 ]
 
