@@ -8,11 +8,17 @@ from prometheus_ai.adapters.scanners.advisories import SqliteAdvisories
 from prometheus_ai.adapters.scanners.images import LayeredImageScanner, write_cyclonedx
 from prometheus_ai.adapters.scanners.model_files import ModelFileScanner
 from prometheus_ai.adapters.scanners.programs import GRYPE, SYFT, TRIVY
-from prometheus_ai.adapters.signers.ecdsa import BundleVerifier
+from prometheus_ai.adapters.signers.ecdsa import BundleVerifier, read_public
 from prometheus_ai.compose.clock import SystemClock
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.control.plane import Gate
-from prometheus_ai.domain.errors import Refused, Unavailable
+from prometheus_ai.domain.errors import (
+    InvalidInput,
+    InvalidSpec,
+    Refused,
+    SpecProblem,
+    Unavailable,
+)
 from prometheus_ai.domain.gate import AdvisoryData, ImageScan, ModelScan, Vulnerability
 from prometheus_ai.gates import DEFAULT_POLICY, STRICT_POLICY, read_policy
 
@@ -42,9 +48,18 @@ def check_policy(path: Path) -> str:
     """Return the names of the sections of a policy file, read strictly.
 
     Raises:
-        InvalidSpec: with every problem.
+        InvalidSpec: with every problem; a key that cannot be read is one, for nothing it signed would count.
     """
-    return ", ".join(one.name for one in read_policy(path.read_text("utf-8"), str(path)).sections)
+    policy = read_policy(path.read_text("utf-8"), str(path))
+    problems = []
+    for name, pem in policy.keys.items():
+        try:
+            read_public(pem)
+        except InvalidInput as error:
+            problems.append(SpecProblem(field=f"keys.{name}", message=error.message))
+    if problems:
+        raise InvalidSpec(tuple(problems), source=str(path))
+    return ", ".join(one.name for one in policy.sections)
 
 
 def open_gate(settings: Settings) -> Gate:

@@ -127,6 +127,15 @@ def test_a_key_that_cannot_be_read_is_said_before_the_long_work(
     assert not (tmp_path / "x.tar").exists()
 
 
+def test_a_policy_whose_key_cannot_be_read_is_named_before_nothing_counts(
+    pai: Pai, tmp_path: Path
+) -> None:
+    (tmp_path / "policy.yaml").write_text("keys: {release: no key}\nsections: [{name: all}]\n")
+    said = pai("gate", "policy", "--check", "policy.yaml")
+    assert said.exit_code == 2
+    assert "keys.release" in said.stderr
+
+
 class _Whole(HTMLParser):
     """Fails where a tag is closed that was not opened."""
 

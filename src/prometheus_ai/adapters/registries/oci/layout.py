@@ -27,7 +27,8 @@ from prometheus_ai.domain.errors import Corrupted, InvalidInput
 LAYOUT = {"imageLayoutVersion": "1.0.0"}
 SMALL_BYTES_MAX = 16 * 2**20
 CHUNK_BYTES = 1 << 20
-COMPRESSION = 6
+COMPRESSION = 3
+"""Half the time of zlib's own choice, for images about a twentieth larger."""
 _BLOB = re.compile(r"(?:\./)?blobs/sha256/([0-9a-f]{64})")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _ENGINE_FILE = "manifest.json"
