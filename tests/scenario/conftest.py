@@ -184,9 +184,7 @@ class Judged(Line):
         failed = failed or (replica is not None and replica.id == self.bad_replica)
         spread = self._chance.lognormvariate(0, 0.3)
         latency_s = self.latency_s.get(version, 0.01) * spread
-        self.gateway.count(
-            "digits", version, requests=1, errors=int(failed), latency_s=latency_s
-        )
+        self.gateway.count("digits", version, requests=1, errors=int(failed), latency_s=latency_s)
         if replica is None:
             return
         requests, errors = self.done.get(replica.id, (0, 0))

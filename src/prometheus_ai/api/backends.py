@@ -20,11 +20,11 @@ from prometheus_ai.api.follow import LoggedLine, NewLines, Streams
 from prometheus_ai.control.advise.recording import Recording
 from prometheus_ai.control.advise.suggest import Suggested, Terms
 from prometheus_ai.control.answers.feedback import Taken
+from prometheus_ai.control.autoscale.notice import Noticed
+from prometheus_ai.control.autoscale.scale import Scaled
 from prometheus_ai.control.control_plane import ControlPlane
-from prometheus_ai.control.notice import Noticed
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.control.rollouts.command import Commanded
-from prometheus_ai.control.scale import Scaled
 from prometheus_ai.control.shift import Shifted
 from prometheus_ai.control.show.views import BackendDetail, PlatformStatus, ReleaseView, Why
 from prometheus_ai.domain.answers import Feedback

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from prometheus_ai.control import access, collect, delete, deploy, notice, scale, shift
+from prometheus_ai.control import access, collect, delete, deploy, shift
 from prometheus_ai.control.advise import recording, suggest
 from prometheus_ai.control.answers.feedback import Taken, take_feedback
+from prometheus_ai.control.autoscale import notice, scale
 from prometheus_ai.control.bundles import export, take_in
 from prometheus_ai.control.containers import images, targets, verification
 from prometheus_ai.control.containers.export import compose_export

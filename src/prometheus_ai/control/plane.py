@@ -31,13 +31,13 @@ from prometheus_ai.ports.metric_query import MetricQuery
 from prometheus_ai.ports.metric_source import MetricSource
 from prometheus_ai.ports.model_inspector import ModelInspector
 from prometheus_ai.ports.model_scanner import ModelScanner
-from prometheus_ai.ports.replica_reader import ReplicaReader
 from prometheus_ai.ports.notices import Notices
 from prometheus_ai.ports.profiles import ProfileSource
+from prometheus_ai.ports.replica_reader import ReplicaReader
 from prometheus_ai.ports.route_table import RouteTablePort
-from prometheus_ai.ports.secret_source import SecretSource
 from prometheus_ai.ports.sealed_bundle import BundleFormat
 from prometheus_ai.ports.second_opinion import SecondOpinion
+from prometheus_ai.ports.secret_source import SecretSource
 from prometheus_ai.ports.signatures import SignatureVerifier
 from prometheus_ai.ports.state_store import StateStore
 from prometheus_ai.ports.target_opener import OpenedTarget, TargetOpener

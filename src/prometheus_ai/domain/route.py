@@ -125,3 +125,20 @@ class GatewayStatus:
     data_plane_pid: int | None = None
     data_plane_restarts: int = 0
     detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldRelease:
+    """One release that requests wait for."""
+
+    backend: str
+    version: str
+    requests: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldReport:
+    """Which releases are waited for. ``number`` changes whenever another release is waited for."""
+
+    number: int
+    releases: tuple[HeldRelease, ...]

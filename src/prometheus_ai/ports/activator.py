@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from prometheus_ai.domain.held import HeldReport
+from prometheus_ai.domain.route import HeldReport
 
 
 class Activator(Protocol):

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 from prometheus_ai.domain.release import Release
-from prometheus_ai.domain.replica import Observed
+from prometheus_ai.domain.replica import Observed, ReplicaUsage
 from prometheus_ai.domain.secret import Secret
 from prometheus_ai.domain.spec import Spec
-from prometheus_ai.domain.usage import ReplicaUsage
 
 Progress = Callable[[str], None]
 """Called with one human line for each step of long work."""

@@ -10,9 +10,15 @@ from pathlib import Path
 
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.release import Release
-from prometheus_ai.domain.replica import Endpoint, Exit, ExitCause, Observed, ReplicaPhase
+from prometheus_ai.domain.replica import (
+    Endpoint,
+    Exit,
+    ExitCause,
+    Observed,
+    ReplicaPhase,
+    ReplicaUsage,
+)
 from prometheus_ai.domain.spec import Spec
-from prometheus_ai.domain.usage import ReplicaUsage
 from prometheus_ai.ports.clock import Clock
 from prometheus_ai.ports.driver import Capabilities, LogLine, Progress, ReplicaOrder
 

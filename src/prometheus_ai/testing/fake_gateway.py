@@ -5,8 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from prometheus_ai.domain.errors import Unavailable
-from prometheus_ai.domain.held import HeldRelease, HeldReport
-from prometheus_ai.domain.route import GatewayStatus, Receipt, RouteTable, Weights
+from prometheus_ai.domain.route import (
+    GatewayStatus,
+    HeldRelease,
+    HeldReport,
+    Receipt,
+    RouteTable,
+    Weights,
+)
 from prometheus_ai.domain.window import (
     CounterSnapshot,
     Histogram,

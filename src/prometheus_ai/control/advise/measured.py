@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from prometheus_ai.control.autoscale.starts import starts_of
 from prometheus_ai.control.loop.look import sight
 from prometheus_ai.control.plane import Plane
-from prometheus_ai.control.starts import starts_of
 from prometheus_ai.domain.cold_start import ColdStart
 from prometheus_ai.domain.errors import NotFound, PlatformError
 from prometheus_ai.domain.profile import ModelProfile
 from prometheus_ai.domain.release import Release
-from prometheus_ai.domain.replica import ExitCause, Observed, ReplicaPhase
-from prometheus_ai.domain.usage import ReplicaUsage
+from prometheus_ai.domain.replica import ExitCause, Observed, ReplicaPhase, ReplicaUsage
 from prometheus_ai.domain.window import Window
 from prometheus_ai.ports.state_store import Reading
 

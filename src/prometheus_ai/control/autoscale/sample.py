@@ -7,8 +7,8 @@ from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.demand import DemandSample
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.policy import ScalingSpec
+from prometheus_ai.domain.replica import ReplicaUsage, cpu_share
 from prometheus_ai.domain.spec import ResourcesSpec
-from prometheus_ai.domain.usage import ReplicaUsage, cpu_share
 from prometheus_ai.domain.window import CounterSnapshot, ReleaseCounters, Window
 
 

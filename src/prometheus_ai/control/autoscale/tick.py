@@ -7,20 +7,20 @@ from typing import Any
 
 from prometheus_ai.control.autoscale.asked import Asking
 from prometheus_ai.control.autoscale.sample import Place, Seen, UsageMeter, sample_of
+from prometheus_ai.control.autoscale.starts import fresh_start, remember_starts, starts_of
 from prometheus_ai.control.decisions import Made, ScalingInputs, is_news, remember
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.look import sight, views
 from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import exchanging
-from prometheus_ai.control.starts import fresh_start, remember_starts, starts_of
 from prometheus_ai.domain.cold_start import ColdStart, typical_s
 from prometheus_ai.domain.demand import DemandSample, ScalingDecision, ScalingFacts, ScalingState
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.event import Kind
-from prometheus_ai.domain.held import HeldReport
 from prometheus_ai.domain.policy import ScalingSpec
 from prometheus_ai.domain.release import Release, ReleasePhase
+from prometheus_ai.domain.route import HeldReport
 from prometheus_ai.domain.window import CounterSnapshot, ReleaseCounters, Window
 from prometheus_ai.ports.state_store import Writing
 from prometheus_ai.reconcile import BackendView, ReleaseView, versions_of

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from prometheus_ai.control.autoscale.starts import starts_of
 from prometheus_ai.control.plane import Plane, Sight
 from prometheus_ai.control.rollout_memory import protected
-from prometheus_ai.control.starts import starts_of
 from prometheus_ai.domain.cold_start import UNKNOWN_S, expected_s
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.release import Backend, Release, ReleasePhase, ReleaseState

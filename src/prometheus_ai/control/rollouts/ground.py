@@ -4,10 +4,10 @@ import statistics
 from datetime import datetime, timedelta
 
 from prometheus_ai.analysis import bars_of, requests_to_clear
+from prometheus_ai.control.autoscale.starts import starts_of
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import active
 from prometheus_ai.control.room import free_room, size_of
-from prometheus_ai.control.starts import starts_of
 from prometheus_ai.domain.cold_start import typical_s
 from prometheus_ai.domain.policy import RolloutSpec
 from prometheus_ai.domain.release import Release, ReleaseState

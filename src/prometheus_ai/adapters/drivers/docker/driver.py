@@ -33,10 +33,9 @@ from prometheus_ai.domain.image import (
     LABEL_WEIGHTS,
 )
 from prometheus_ai.domain.release import Release
-from prometheus_ai.domain.replica import Observed
+from prometheus_ai.domain.replica import Observed, ReplicaUsage
 from prometheus_ai.domain.secret import Secret
 from prometheus_ai.domain.spec import Spec
-from prometheus_ai.domain.usage import ReplicaUsage
 from prometheus_ai.ports.driver import Capabilities, LogLine, Progress, ReplicaOrder
 from prometheus_ai.ports.image_builder import ReleaseImages
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from prometheus_ai.domain.usage import ReplicaUsage
+from prometheus_ai.domain.replica import ReplicaUsage
 
 _CACHE = ("inactive_file", "total_inactive_file")
 """File cache that the kernel gives back first: in control groups of version 2 and 1."""

@@ -17,10 +17,9 @@ from prometheus_ai.adapters.drivers.local.spawn import spawn_shim
 from prometheus_ai.adapters.drivers.local.usage import usage_of
 from prometheus_ai.domain.errors import Corrupted, Unavailable
 from prometheus_ai.domain.release import Artefact, Release
-from prometheus_ai.domain.replica import Observed
+from prometheus_ai.domain.replica import Observed, ReplicaUsage
 from prometheus_ai.domain.server_config import server_config
 from prometheus_ai.domain.spec import Spec
-from prometheus_ai.domain.usage import ReplicaUsage
 from prometheus_ai.ports.driver import Capabilities, LogLine, Progress, ReplicaOrder
 from prometheus_ai.ports.environment import EnvironmentMaker
 

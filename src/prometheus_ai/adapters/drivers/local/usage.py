@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from prometheus_ai.domain.usage import ReplicaUsage
+from prometheus_ai.domain.replica import ReplicaUsage
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

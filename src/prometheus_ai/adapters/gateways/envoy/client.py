@@ -17,8 +17,7 @@ from prometheus_ai.adapters.gateways.envoy.table_codec import (
 )
 from prometheus_ai.adapters.gateways.envoy.unix_http import UnixConnection, exchange
 from prometheus_ai.domain.errors import InvalidInput, Unavailable
-from prometheus_ai.domain.held import HeldReport
-from prometheus_ai.domain.route import GatewayStatus, Receipt, RouteTable
+from prometheus_ai.domain.route import GatewayStatus, HeldReport, Receipt, RouteTable
 from prometheus_ai.domain.window import CounterSnapshot
 
 PUBLISH_S = 60.0

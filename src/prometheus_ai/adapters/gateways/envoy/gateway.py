@@ -21,8 +21,7 @@ from prometheus_ai.adapters.gateways.envoy.readings import (
 from prometheus_ai.adapters.gateways.envoy.supervisor import EnvoyPlace, EnvoySupervisor, Report
 from prometheus_ai.adapters.gateways.envoy.table_codec import decode_table, encode_table
 from prometheus_ai.domain.errors import InvalidInput, Unavailable
-from prometheus_ai.domain.held import HeldReport
-from prometheus_ai.domain.route import GatewayStatus, Receipt, RouteTable
+from prometheus_ai.domain.route import GatewayStatus, HeldReport, Receipt, RouteTable
 from prometheus_ai.domain.window import CounterSnapshot
 from prometheus_ai.ports.clock import Clock
 

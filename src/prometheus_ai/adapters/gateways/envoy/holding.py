@@ -23,9 +23,8 @@ from prometheus_ai.adapters.gateways.envoy.held_request import (
     pass_on,
 )
 from prometheus_ai.adapters.gateways.envoy.unix_http import reachable
-from prometheus_ai.domain.held import HeldRelease, HeldReport
 from prometheus_ai.domain.replica import Endpoint
-from prometheus_ai.domain.route import Hold, RouteTable
+from prometheus_ai.domain.route import HeldRelease, HeldReport, Hold, RouteTable
 
 HEAD_S = 10.0
 RETRY_S = 0.05

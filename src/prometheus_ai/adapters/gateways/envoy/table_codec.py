@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from prometheus_ai.domain.errors import InvalidInput
-from prometheus_ai.domain.held import HeldRelease, HeldReport
 from prometheus_ai.domain.replica import Endpoint
 from prometheus_ai.domain.route import (
     BackendRoute,
     GatewayStatus,
+    HeldRelease,
+    HeldReport,
     Hold,
     Mirror,
     Receipt,
