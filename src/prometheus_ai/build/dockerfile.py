@@ -165,8 +165,8 @@ def _finish(bytecode: Bytecode) -> list[str]:
         compiling = f"python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash {VENV}/lib"
         steps.append(f"({compiling} || true)")
     steps.append(f"find {PREFIX} -exec touch -h -d @{EPOCH} {{}} +")
-    # The folder above changed when this one was made.
-    steps.append(f"touch -d @{EPOCH} {PREFIX.rpartition('/')[0]}")
+    # The folder above changed when this one was made, and /etc when the engine mounted its own files there.
+    steps.append(f"touch -d @{EPOCH} {PREFIX.rpartition('/')[0]} /etc")
     return steps
 
 
