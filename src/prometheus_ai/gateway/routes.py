@@ -105,7 +105,8 @@ def _grpc_routes(route: BackendRoute) -> list[dict[str, Any]]:
     """Return the routes of gRPC calls, as far as a replica takes them; first, since other routes match them too."""
     reached = as_grpc(route)
     if not reached.releases:
-        return []
+        # Otherwise a call would reach an HTTP port, and end with what that makes of it.
+        return [_not_ready(MATCH, f"backend {route.backend} has no ready replica that takes gRPC")]
     found = [made for one in reached.releases for made in _forced(route.backend, one, 0)]
     unforced = {"name": RELEASE_HEADER, "present_match": True, "invert_match": True}
     found += _weighted(reached, dict(live_weights(reached)), 0)

@@ -16,7 +16,8 @@ from tritonclient.utils import InferenceServerException
 
 from prometheus_ai.domain.replica import Endpoint
 from prometheus_ai.domain.route import RoutedRelease, RoutedReplica
-from tests.e2e.gateway.rig import GatewayRig, route, wait_until
+from tests.e2e.gateway.rig import GatewayRig, release, route, wait_until
+from tests.e2e.gateway.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
 
@@ -138,3 +139,13 @@ def test_both_protocols_count_as_one_release(gateway: GatewayRig, client: Any) -
 def _requests(gateway: GatewayRig) -> int:
     found = gateway.client.read().releases
     return sum(one.requests for one in found if one.version == "v1")
+
+
+def test_a_backend_without_grpc_says_so(gateway: GatewayRig, one: Upstream) -> None:
+    gateway.serve(route("plain", release("v1", one), weights={"v1": 100}))
+    with (
+        triton.InferenceServerClient(gateway.url.removeprefix("http://")) as client,
+        pytest.raises(InferenceServerException, match="no ready replica that takes gRPC"),
+    ):
+        client.is_model_ready("plain", headers={"x-pai-model": "plain"})
+    assert one.requests == 0
