@@ -31,10 +31,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = SqliteAdvisories(Path(folder) / "advisories.db", now=lambda: datetime.now(UTC))
         database.import_archive(given.advisories)
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         found = LayeredImageScanner(ModelFileScanner().scan).scan(given.image)
         weaknesses = database.match(found.sbom.components)
         whole_s = time.perf_counter() - started
+        cpu_s = time.process_time() - cpu_started
         matches = []
         for _ in range(MATCHES):
             started = time.perf_counter()
@@ -50,6 +51,7 @@ def main() -> None:
             "packages": len(found.sbom.components),
             "weaknesses": len(weaknesses),
             "whole_s": round(whole_s, 2),
+            "cpu_s": round(cpu_s, 2),
             "peak_mb": round(memory_mb),
             "match_ms": round(match_s * 1000, 1),
             "budgets": {"whole_s": BUDGET_S, "peak_mb": BUDGET_MB, "match_s": MATCH_BUDGET_S},
