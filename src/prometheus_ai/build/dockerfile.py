@@ -22,7 +22,7 @@ _TESTED = (
     "skops", "statsmodels", "threadpoolctl", "xgboost",
 )  # fmt: skip
 
-# What a step mounts lies below /dev, which is part of no layer: elsewhere older engines leave empty files behind.
+# What a step mounts lies below /dev, which is part of no layer: nothing empty is left where it was.
 # Settings of the build's network come as secrets: they are in no layer and in no history.
 _SECRETS = (
     "--mount=type=secret,id=pai_network,target=/dev/pai_network",
@@ -128,7 +128,6 @@ def _dependencies(name: PartName, content: Content) -> str:
         )
         mounts.append("--mount=type=bind,from=builder,source=/wheels,target=/dev/wheels")
     said = {
-        # The step's own layer is in the result: the largest one is not copied once more.
         "heavy": "# Large packages that change seldom: a layer that is built and pushed seldom.",
         "light": "# All other packages: a small layer, built apart from the large one.",
     }
@@ -165,16 +164,14 @@ def _finish(bytecode: Bytecode) -> list[str]:
         compiling = f"python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash {VENV}/lib"
         steps.append(f"({compiling} || true)")
     steps.append(f"find {PREFIX} -exec touch -h -d @{EPOCH} {{}} +")
-    # The folder above changed when this one was made, and /etc when the engine mounted its own files there.
-    steps.append(f"touch -d @{EPOCH} {PREFIX.rpartition('/')[0]} /etc")
     return steps
 
 
 def _runtime(content: Content) -> str:
-    first = "heavy" if "heavy" in content.parts else "base"
-    copies = [f"COPY --from={name} {PREFIX} {PREFIX}" for name in content.parts if name != first]
+    # Copied, though the step's own layer holds the same files: engines touch /etc after a step, at their own time.
+    copies = [f"COPY --from={name} {PREFIX} {PREFIX}" for name in content.parts]
     return "\n".join(
-        ["# Interpreter and packages, no build tools.", f"FROM {first} AS runtime", *copies]
+        ["# Interpreter and packages, no build tools.", "FROM base AS runtime", *copies]
     )
 
 

@@ -79,7 +79,7 @@ def test_compilers_come_only_with_a_package_that_needs_them() -> None:
     plan = plan_image(release(), inputs(sdists=("anyio",)))
     assert "build-essential" in plan.dockerfile
     assert "anyio==4.9.0" in plan.files["locks/compiled.txt"]
-    assert "FROM heavy AS runtime" in plan.dockerfile
+    assert "FROM base AS runtime" in plan.dockerfile
 
 
 def test_the_result_inherits_from_no_stage_with_tools() -> None:
@@ -93,7 +93,7 @@ def test_the_result_inherits_from_no_stage_with_tools() -> None:
     while stage in parents:
         line.append(stage)
         stage = parents[stage]
-    assert line == ["production", "runtime", "heavy", "base"]
+    assert line == ["production", "runtime", "base"]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_lock_is_parted_without_loss(packages: dict[str, int], sdists: set[str
     assert {name for name, _ in compiled} == sdists & set(packages)
 
 
-def test_a_step_whose_layer_stays_mounts_below_dev_alone() -> None:
+def test_what_a_step_mounts_lies_below_dev_alone() -> None:
     text = plan_image(release(), inputs()).dockerfile
     heavy = text.split("AS heavy\n")[1].split("\n\n")[0]
     targets = re.findall(r"target=(\S+)", heavy)
