@@ -110,9 +110,7 @@ class _MemoryReading:
         found = [
             w
             for w in self._state.windows
-            if w.end > since
-            and backend in (None, w.backend)
-            and (until is None or w.end <= until)
+            if w.end > since and backend in (None, w.backend) and (until is None or w.end <= until)
         ]
         return sorted(found, key=lambda w: (w.end, w.backend, w.version, w.start))
 
