@@ -101,7 +101,7 @@ def diurnal_against_peak(seed: int) -> dict[str, Any]:
     trace = diurnal(4.0, 80.0, 3600, seed)
     objective = Objective(slo_s=slo_s)
     peak_rate = 80.0
-    fixed = round(peak_rate / profile.rows_per_s_max() / 0.7 + 0.5)
+    fixed = round(peak_rate / profile.rate_within(slo_s) / 0.7 + 0.5)
     base = summarise(
         trace, "fixed", simulate(trace, profile, Fixed(replicas=fixed), Limits(replicas=fixed)),
         objective,
@@ -110,7 +110,7 @@ def diurnal_against_peak(seed: int) -> dict[str, Any]:
     policy = ScalingSpec(max=REPLICAS_MAX, concurrency=1.5, utilisation=0.66)
     scaler = Ours(
         policy=policy, start_s=profile.start_s, concurrency=1.5,
-        rate_per_replica=profile.rows_per_s_max(),
+        rate_per_replica=profile.rate_within(slo_s),
     )  # fmt: skip
     ours = summarise(trace, "ours", simulate(trace, profile, scaler, Limits(replicas=1)), objective)
     return {

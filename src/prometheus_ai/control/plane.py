@@ -216,7 +216,7 @@ class Plane:
     decided: dict[tuple[str, str, str], tuple[str, datetime]] = field(default_factory=dict)
     """What was last stored by backend, version and decider, and when; see ``decisions``. Guarded by the lock."""
     starts: dict[tuple[str, str], tuple[ColdStart, ...]] = field(default_factory=dict)
-    """Remembered cold starts by release, as stored; see ``autoscale.starts``."""
+    """Remembered cold starts by release, as stored; see ``loop.starts``."""
     routing: Routing = field(default_factory=Routing)
     work: Work = field(default_factory=Work)
     last_pass_s: float = 0.0

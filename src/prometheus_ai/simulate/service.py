@@ -58,10 +58,6 @@ class ServiceProfile:
                 best = held
         return float(best)
 
-    def rows_per_s_max(self) -> float:
-        """Return the most requests a second that one replica can answer."""
-        return self.rows_max / self._seconds(self.rows_max)
-
     def rate_within(self, slo_s: float) -> float:
         """Return the most requests a second of one replica in batches that leave room for a wait as long."""
         table = self.table()

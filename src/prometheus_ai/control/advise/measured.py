@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from prometheus_ai.control.autoscale.starts import starts_of
 from prometheus_ai.control.loop.look import sight
+from prometheus_ai.control.loop.starts import starts_of
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.cold_start import ColdStart
 from prometheus_ai.domain.errors import NotFound, PlatformError

@@ -7,11 +7,11 @@ from typing import Any
 
 from prometheus_ai.control.autoscale.asked import Asking
 from prometheus_ai.control.autoscale.sample import Place, Seen, UsageMeter, sample_of
-from prometheus_ai.control.autoscale.starts import fresh_start, remember_starts, starts_of
 from prometheus_ai.control.decisions import Made, ScalingInputs, is_news, remember
 from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop.look import sight, views
 from prometheus_ai.control.loop.passes import act_on
+from prometheus_ai.control.loop.starts import fresh_start, remember_starts, starts_of
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import exchanging
 from prometheus_ai.domain.cold_start import ColdStart, typical_s

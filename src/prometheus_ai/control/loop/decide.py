@@ -12,6 +12,7 @@ from prometheus_ai.control.journal import Change, note
 from prometheus_ai.control.loop import publish
 from prometheus_ai.control.loop.effects import Effect, Forget, Launch, Stop
 from prometheus_ai.control.loop.look import Specs, sight, views
+from prometheus_ai.control.loop.starts import forget_starts
 from prometheus_ai.control.plane import Plane, Sight
 from prometheus_ai.control.room import starts_that_fit
 from prometheus_ai.domain.event import Kind
@@ -330,6 +331,8 @@ def finish_deletions(plane: Plane, names: tuple[str, ...]) -> None:
     with plane.lock:
         for name in names:
             with plane.store.write() as tx:
+                versions = tuple(state.version for state in tx.release_states(name))
+                forget_starts(plane, tx, name, versions)
                 tx.delete_backend(name)
                 note(
                     plane,

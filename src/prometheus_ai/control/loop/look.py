@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from prometheus_ai.control.autoscale.starts import starts_of
+from prometheus_ai.control.loop.starts import starts_of
 from prometheus_ai.control.plane import Plane, Sight
 from prometheus_ai.control.rollout_memory import protected
 from prometheus_ai.domain.cold_start import UNKNOWN_S, expected_s

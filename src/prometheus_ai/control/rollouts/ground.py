@@ -4,7 +4,7 @@ import statistics
 from datetime import datetime, timedelta
 
 from prometheus_ai.analysis import bars_of, requests_to_clear
-from prometheus_ai.control.autoscale.starts import starts_of
+from prometheus_ai.control.loop.starts import starts_of
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollout_memory import active
 from prometheus_ai.control.room import free_room, size_of
