@@ -62,7 +62,7 @@ KINDS = {
         Kind(
             name="package-caches", title="caches of package managers", risk=Risk.LOW,
             why="they only save a download when more is installed, which images never do",
-            remedy="mount them: RUN --mount=type=cache,target=/root/.cache …; delete /var/lib/apt/lists/* in the"
+            remedy="mount them: RUN --mount=type=cache,target=… pip install …; delete /var/lib/apt/lists/* in the"
             " same RUN as apt-get",
         ),
         Kind(
