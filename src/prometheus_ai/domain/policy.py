@@ -324,9 +324,9 @@ class MetricTarget(_Frozen):
 
     name: str = Field(min_length=1, max_length=128, description="The metric's name.")
     query: str | None = Field(
-        default=None, max_length=4096,
+        default=None,
+        max_length=4096,
         description="PromQL that gives one number; `$backend` and `$release` are filled in.",
-
     )
     per_replica: float = Field(gt=0, description="The value that one replica should have.")
 
