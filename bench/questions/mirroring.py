@@ -9,9 +9,9 @@ block by block in turns, one connection. Budget: 0.1 ms at the median, and no re
 
 import argparse
 import contextlib
-import socket
 import statistics
-import threading
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -27,22 +27,23 @@ BLOCK = 200
 WARM_UP = 50
 
 
+_SILENT = (
+    "import socket; server = socket.create_server(('127.0.0.1', 0), backlog=1024);"
+    "print(server.getsockname()[1], flush=True); held = []\n"
+    "while True: held.append(server.accept()[0])"
+)
+
+
 @contextlib.contextmanager
 def silent_replica() -> Iterator[int]:
-    """Yield a port that takes every connection and never answers."""
-    held: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0), backlog=1024) as server:
-
-        def take() -> None:
-            with contextlib.suppress(OSError):
-                while True:
-                    held.append(server.accept()[0])
-
-        thread = threading.Thread(target=take, daemon=True)
-        thread.start()
-        yield server.getsockname()[1]
-    for connection in held:
-        connection.close()
+    """Yield a port that takes every connection and never answers, in a process of its own."""
+    command = [sys.executable, "-c", _SILENT]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
 
 
 def block(connection: Connection) -> list[float]:
