@@ -65,6 +65,6 @@ def test_a_short_progress_bound_still_passes_through_unready() -> None:
 
 
 def test_a_failed_start_names_the_users_file_and_not_where_it_is_kept() -> None:
-    kept = f"/home/me/.pai/artefacts/views/{'ab' * 32}/forest.joblib"
+    kept = f"/kept/pai/artefacts/views/{'ab' * 32}/forest.joblib"
     said = {"event": "start_failed", "error": f"{kept} holds a dict"}
     assert start_failure([json.dumps(said)]) == "forest.joblib holds a dict"
