@@ -10,7 +10,10 @@ import pytest
 from tests.tidy.tree import Tree, report
 
 BYTES_MAX = 300_000
-LARGE = {"uv.lock": "every distribution with its digests"}
+LARGE = {
+    "openapi.json": "every route of the API, written from the code",
+    "uv.lock": "every distribution with its digests",
+}
 TEXT = {".py", ".md", ".toml", ".yaml", ".yml", ".sh", ".txt", ".cfg", ".json", ".svg", ".ini", ""}
 
 # Paths of one machine, and names that resolve on one network only.
