@@ -43,7 +43,7 @@ rollout:
   gates:
     warm_up_s: 1
     errors: {negligible: 0.05}
-    latency: {tolerated: 2, harmful: 10}
+    latency: {tolerated: 2, harmful: 10, floor_ms: 25}
 """
 """Few and quick steps: a demonstration has a minute for what deserves an hour."""
 SPECS = {

@@ -319,8 +319,9 @@ def _learn(state: EvidenceState, latency: Histogram, gates: GatesSpec) -> Eviden
     known = state.learning.merge(latency)
     if known.count < P99_SAMPLES_MIN:
         return replace(state, learning=known)
-    slo_ms = gates.latency.slo_ms
-    levels = slow_levels(known, None if slo_ms is None else slo_ms / 1000)
+    gate = gates.latency
+    slo_s = None if gate.slo_ms is None else gate.slo_ms / 1000
+    levels = slow_levels(known, slo_s, gate.floor_ms / 1000)
     return replace(
         state,
         levels=levels,

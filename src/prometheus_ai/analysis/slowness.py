@@ -36,8 +36,13 @@ class Regression:
     is_regression: bool
 
 
-def slow_levels(baseline: Histogram, slo_s: float | None = None) -> tuple[int, ...]:
-    """Return bucket indices whose upper edges are the thresholds: SLO, p95, p99 and far beyond, as samples allow."""
+def slow_levels(
+    baseline: Histogram, slo_s: float | None = None, floor_s: float = 0.0
+) -> tuple[int, ...]:
+    """Return bucket indices whose upper edges are the thresholds: SLO, p95, p99 and far beyond, as samples allow.
+
+    None is below ``floor_s``.
+    """
     levels: set[int] = set()
     if slo_s is not None:
         levels.add(bucket_index(slo_s))
@@ -46,6 +51,8 @@ def slow_levels(baseline: Histogram, slo_s: float | None = None) -> tuple[int, .
     if baseline.count >= P99_SAMPLES_MIN:
         p99 = _bucket_of(baseline, 0.99)
         levels |= {p99, p99 + _FAR_BUCKETS}
+    if floor_s > 0:
+        levels = {max(level, bucket_index(floor_s)) for level in levels}
     return tuple(sorted(levels))
 
 

@@ -50,6 +50,10 @@ class LatencyGate(RatioGate):
         default=None, gt=0, le=86_400_000,
         description="Slower than this is slow; the baseline's own p95 and p99 are used beside it.",
     )  # fmt: skip
+    floor_ms: float = Field(
+        default=0.0, ge=0, le=86_400_000,
+        description="Quicker than this is never slow, however quick the baseline is.",
+    )  # fmt: skip
 
 
 class AccuracyGate(_Frozen):

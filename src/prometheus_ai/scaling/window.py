@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 Slots = tuple[tuple[int, float, float, int], ...]
 SLOTS = 60
+DEMAND_MAX = 1e9
+"""No release has more requests at once; a larger sample would only break the sums."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +27,7 @@ def slot_of(now_s: float, stable_s: float) -> int:
 
 def add_sample(slots: Slots, slot: int, demand: float) -> Slots:
     """Return the slots with one more sample; what is older than the window is forgotten."""
+    demand = min(demand, DEMAND_MAX)
     kept = tuple(entry for entry in slots if slot - SLOTS < entry[0] <= slot)
     if kept and kept[-1][0] == slot:
         _, total, squares, count = kept[-1]
