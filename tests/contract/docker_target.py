@@ -73,10 +73,10 @@ ENTRYPOINT ["python3", "-I", "-B", "/opt/pai/pai-runtime"]
 class StandinImages:
     """Implements ReleaseImages with the stand-in."""
 
-    def __init__(self, folder: Path, home: str) -> None:
+    def __init__(self, folder: Path, home: str, weights: str) -> None:
         self._folder = folder
         self._home = home
-        self.weights = "mount"
+        self._weights = weights
 
     def make(self, release: Release, lock_path: Path, progress: Progress) -> None:
         labels = {
@@ -84,7 +84,7 @@ class StandinImages:
             LABEL_RELEASE: f"{release.id}@{release.digest}",
             LABEL_LOCK: release.inputs.lock.digest,
             LABEL_MODEL: release.inputs.model.digest,
-            LABEL_WEIGHTS: self.weights,
+            LABEL_WEIGHTS: self._weights,
         }
         lines = "".join(f'LABEL {name}="{value}"\n' for name, value in labels.items())
         standin = standin_image(self._folder.parent)
@@ -95,13 +95,15 @@ class StandinImages:
 class DockerTarget:
     """The harness of the driver contract over real containers."""
 
-    def __init__(self, root: Path, options: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, root: Path, options: Mapping[str, Any] | None = None, *, weights: str = "mount"
+    ) -> None:
         self.root = root
         self.home = secrets.token_hex(4)
         self.options = DockerOptions(target="docker", home=self.home, **(options or {}))
         context = root / "image" / "context"
         context.mkdir(parents=True)
-        self.images = StandinImages(context, self.home)
+        self.images = StandinImages(context, self.home, weights)
         self.drivers: list[DockerDriver] = []
         self.driver = self.reopen()
         order = self.order("prepared", Behaviour())

@@ -18,10 +18,7 @@ from tests.contract.docker_target import DockerTarget, docker
 
 @pytest.fixture
 def target(tmp_path: Path) -> Iterator[DockerTarget]:
-    made = DockerTarget(tmp_path)
-    made.images.weights = "pull"
-    order = made.order("prepared", Behaviour())
-    made.driver.prepare(order.release, order.lock_path, lambda _: None)
+    made = DockerTarget(tmp_path, weights="pull")
     yield made
     made.close()
 
