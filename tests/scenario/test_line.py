@@ -1,12 +1,15 @@
 """The line from deploy to delete, on a fake clock."""
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from prometheus_ai.domain.errors import Conflict, InvalidInput, NotFound
-from prometheus_ai.domain.replica import ExitCause, ReplicaPhase
-from prometheus_ai.testing.fake_driver import Behaviour
+from prometheus_ai.domain.replica import ExitCause, Observed, ReplicaPhase
+from prometheus_ai.testing.fake_driver import Behaviour, FakeDriver
 from tests.scenario.conftest import ASKER, Line
 
 
@@ -20,6 +23,45 @@ def test_a_first_deploy_takes_all_traffic_once_ready(line: Line) -> None:
     assert line.weights() == {"v1": 100.0}
     assert line.served() == {"v1": 1}
     assert line.control.backend("digits").summary.state == "ready"
+
+
+class Later(ThreadPoolExecutor):
+    """Keeps work until somebody does it."""
+
+    def __init__(self) -> None:
+        super().__init__(max_workers=1)
+        self.kept: list[Callable[[], Any]] = []
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.kept.append(lambda: fn(*args, **kwargs))
+        return Future()
+
+    def work(self) -> None:
+        kept, self.kept = self.kept, []
+        for one in kept:
+            one()
+
+
+class WorkedDuringLook(FakeDriver):
+    """Its workers finish right after it was asked what runs, before the answer is used."""
+
+    workers: Later
+
+    def observe(self) -> tuple[Observed, ...]:
+        seen = super().observe()
+        self.workers.work()
+        return seen
+
+
+def test_a_start_that_completes_during_a_look_is_not_taken_for_lost(line: Line) -> None:
+    driver = WorkedDuringLook(line.clock, line.target)
+    driver.workers = line.plane.workers = Later()
+    line.plane.drivers = {"local": driver}
+    line.deploy(replicas=3)
+    line.run()
+    assert line.phases() == {"v1": "ready"}
+    assert line.served() == {"v1": 3}
+    assert line.control.backend("digits").releases[0].restarts_24h == 0
 
 
 def test_deploying_the_same_spec_twice_changes_nothing(line: Line) -> None:

@@ -245,6 +245,8 @@ class Sight:
     observed: Mapping[str, Observed]
     unreachable: Mapping[str, str]
     """Target to reason."""
+    launching: frozenset[str]
+    """Replicas whose start was under way before the drivers were asked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,7 +22,13 @@ _Owned = TypeVar("_Owned", Release, ReleaseState)
 
 
 def sight(plane: Plane) -> Sight:
-    """Ask every driver what it sees."""
+    """Ask every driver what it sees.
+
+    A start that completes while drivers are asked is in neither answer if it is looked up afterwards,
+    and would be taken for lost: so what is under way is noted first.
+    """
+    with plane.work.lock:
+        launching = frozenset(plane.work.launching)
     observed: dict[str, Observed] = {}
     unreachable: dict[str, str] = {}
     for target, driver in plane.drivers.items():
@@ -35,7 +41,7 @@ def sight(plane: Plane) -> Sight:
             (replica_id, _unstarted(replica_id, end))
             for replica_id, end in plane.work.failed_starts.items()
         )
-    return Sight(observed=observed, unreachable=unreachable)
+    return Sight(observed=observed, unreachable=unreachable, launching=launching)
 
 
 def _unstarted(replica_id: str, end: Exit) -> Observed:
@@ -63,8 +69,6 @@ def views(
     states = _by_backend(tx.release_states(only))
     records = _by_release(tx.open_replicas(only))
     ended = _by_release(tx.ended_replicas(now - timedelta(seconds=2 * MEMORY_S), only))
-    with plane.work.lock:
-        launching = frozenset(plane.work.launching)
     leaving = plane.notices.read() if plane.notices is not None else {}
     result = []
     for backend in backends:
@@ -92,7 +96,7 @@ def views(
             ),
             observed=seen.observed,
             unreachable=frozenset(seen.unreachable),
-            launching=launching,
+            launching=seen.launching,
             leaving=leaving,
             needed=needed,
         )
