@@ -4,6 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from prometheus_ai.adapters.stores.sql import SqlStore
 from prometheus_ai.compose.clock import SystemClock
@@ -30,10 +31,10 @@ class Fleet:
     driver: FakeDriver
     artefacts: FakeArtefactStore
 
-    def deploy(self, name: str, content: bytes, weight: int | None = None) -> None:
-        """Deploy one release of three replicas."""
+    def deploy(self, name: str, content: bytes, weight: int | None = None, **fields: Any) -> None:
+        """Deploy one release; ``fields`` are of its spec."""
         digest = self.artefacts.put_stream([content], expected=None)
-        spec = Spec(name=name, model=ModelSpec(path="m.onnx", engine="onnx"), replicas=3)
+        spec = Spec(name=name, model=ModelSpec(path="m.onnx", engine="onnx"), **fields)
         request = DeployRequest(spec=spec, model_digest=digest, model_name="m.onnx", weight=weight)
         self.control.deploy(request, ASKER)
 
@@ -52,8 +53,8 @@ class Fleet:
         raise RuntimeError(f"the fleet did not settle within {timeout_s:g} s")
 
 
-def build_fleet(folder: Path, backends: int) -> Fleet:
-    """Deploy two releases of three replicas on each backend, at 50 % each."""
+def make_fleet(folder: Path) -> Fleet:
+    """Return a control plane that steers nothing yet."""
     clock = SystemClock()
     driver, gateway = FakeDriver(clock), FakeGateway(clock)
     artefacts = FakeArtefactStore(folder / "artefacts")
@@ -62,9 +63,14 @@ def build_fleet(folder: Path, backends: int) -> Fleet:
         routes=gateway, metrics=gateway, resolver=FakeEnvironmentResolver(),
         inspector=FakeInspector(), clock=clock, workers=ThreadPoolExecutor(max_workers=2),
     )  # fmt: skip
-    fleet = Fleet(control=ControlPlane(plane), gateway=gateway, driver=driver, artefacts=artefacts)
+    return Fleet(control=ControlPlane(plane), gateway=gateway, driver=driver, artefacts=artefacts)
+
+
+def build_fleet(folder: Path, backends: int) -> Fleet:
+    """Deploy two releases of three replicas on each backend, at 50 % each."""
+    fleet = make_fleet(folder)
     for content, weight in ((b"one", None), (b"two", 50)):
         for number in range(backends):
-            fleet.deploy(f"b{number:05}", content, weight)
+            fleet.deploy(f"b{number:05}", content, weight, replicas=3)
         fleet.settle()
     return fleet

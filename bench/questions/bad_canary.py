@@ -45,19 +45,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        installation = Installation(Path(folder))
-        try:
-            installation.start("gateway")
-            installation.start("server")
-            installation.client().deploy(installation.spec(2.0))
-            url = f"{installation.gateway_url}/v2/models/scaling/infer"
-            with Load(url=url, senders=1, pause_s=0.015) as load:
-                load.wait_for_more(50)
-                rounds = [one_round(installation, load, turn) for turn in range(options.rounds)]
-                answered = load.answered
-        finally:
-            installation.close()
+    with tempfile.TemporaryDirectory() as folder, Installation(Path(folder)) as installation:
+        installation.client().deploy(installation.spec(2.0))
+        url = f"{installation.gateway_url}/v2/models/scaling/infer"
+        with Load(url=url, senders=1, pause_s=0.015) as load:
+            load.wait_for_more(50)
+            rounds = [one_round(installation, load, turn) for turn in range(options.rounds)]
+            answered = load.answered
     hurt_s = sorted(seconds for seconds, _ in rounds)
     publish(
         "bad_canary",

@@ -186,16 +186,10 @@ def main() -> None:
     options = parser.parse_args()
     times = arrivals(options.calm_s, seed=11)
     limits = {"resources": {"cpu": 0.25, "memory": "256Mi"}}
-    with tempfile.TemporaryDirectory() as folder:
-        installation = Installation(Path(folder))
-        try:
-            installation.start("gateway")
-            installation.start("server")
-            ours = run(installation, "scaled", {**limits, "scaling": SCALING}, times)
-            keep(options.record, ours, times)
-            peak = run(installation, "sized", {**limits, "replicas": FIXED}, times)
-        finally:
-            installation.close()
+    with tempfile.TemporaryDirectory() as folder, Installation(Path(folder)) as installation:
+        ours = run(installation, "scaled", {**limits, "scaling": SCALING}, times)
+        keep(options.record, ours, times)
+        peak = run(installation, "sized", {**limits, "replicas": FIXED}, times)
     first = (options.calm_s, options.calm_s + FIRST_S)
     ratio = ours["taken"].p95_ms(*first) / peak["taken"].p95_ms(*first)
     failed = len(ours["taken"].failed)

@@ -12,59 +12,31 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from bench.harness.card import publish
-from bench.harness.fleet import ASKER, Fleet
-from prometheus_ai.adapters.stores.sql import SqlStore
-from prometheus_ai.compose.clock import SystemClock
+from bench.harness.fleet import Fleet, make_fleet
 from prometheus_ai.control.autoscale.tick import Autoscaler
-from prometheus_ai.control.control_plane import ControlPlane
-from prometheus_ai.control.plane import Plane
-from prometheus_ai.control.requests import DeployRequest
 from prometheus_ai.control.rollouts.tick import Judge
 from prometheus_ai.domain.demand import DemandSample, ScalingFacts
 from prometheus_ai.domain.policy import ScalingSpec
-from prometheus_ai.domain.spec import ModelSpec, Spec
 from prometheus_ai.scaling import begin_scaling, target
-from prometheus_ai.testing.fake_artefact_store import FakeArtefactStore
-from prometheus_ai.testing.fake_driver import FakeDriver
-from prometheus_ai.testing.fake_environment import FakeEnvironmentResolver
-from prometheus_ai.testing.fake_gateway import FakeGateway
-from prometheus_ai.testing.fake_inspector import FakeInspector
 
 BUDGET_S = 1.0
 SCALING: dict[str, Any] = {"min": 1, "max": 4, "concurrency": 10}
 ROLLOUT: dict[str, Any] = {"steps": [50, 100], "step_s": 3600, "patience_s": 7200}
 
 
-def deploy(fleet: Fleet, name: str, content: bytes, **fields: Any) -> None:
-    """Deploy one release of a backend."""
-    digest = fleet.artefacts.put_stream([content], expected=None)
-    spec = Spec(name=name, model=ModelSpec(path="m.onnx", engine="onnx"), **fields)
-    request = DeployRequest(spec=spec, model_digest=digest, model_name="m.onnx")
-    fleet.control.deploy(request, ASKER)
-
-
 def build(folder: Path, backends: int, rollouts: int) -> Fleet:
     """Deploy backends that scale by policy, and begin rollouts on some."""
-    clock = SystemClock()
-    driver, gateway = FakeDriver(clock), FakeGateway(clock)
-    artefacts = FakeArtefactStore(folder / "artefacts")
-    plane = Plane(
-        store=SqlStore.open(folder / "pai.db"), artefacts=artefacts, drivers={"local": driver},
-        routes=gateway, metrics=gateway, resolver=FakeEnvironmentResolver(),
-        inspector=FakeInspector(), clock=clock, workers=ThreadPoolExecutor(max_workers=2),
-    )  # fmt: skip
-    fleet = Fleet(control=ControlPlane(plane), gateway=gateway, driver=driver, artefacts=artefacts)
+    fleet = make_fleet(folder)
     for number in range(backends):
-        deploy(fleet, f"b{number:05}", b"one", scaling=SCALING)
+        fleet.deploy(f"b{number:05}", b"one", scaling=SCALING)
     fleet.settle()
     for number in range(rollouts):
-        deploy(fleet, f"b{number:05}", b"two", scaling=SCALING, rollout=ROLLOUT)
+        fleet.deploy(f"b{number:05}", b"two", scaling=SCALING, rollout=ROLLOUT)
     fleet.settle()
     return fleet
 

@@ -92,13 +92,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         installation = Installation(Path(folder))
         try:
-            installation.start("gateway")
-            installation.start("server")
-            client = installation.client()
-            client.add_target("docker")
-            table = {spec["name"]: measured(client, spec, times) for spec in specs(Path(folder))}
+            with installation:
+                client = installation.client()
+                client.add_target("docker")
+                table = {
+                    spec["name"]: measured(client, spec, times) for spec in specs(Path(folder))
+                }
         finally:
-            installation.close()
             database = installation.home / "state" / "pai.db"
             remove_everything(installation_id(SqlStore.open(database)))
     worst_s = max(found["beyond_s_median"] for found in table.values())

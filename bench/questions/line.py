@@ -132,21 +132,15 @@ def main() -> None:
     parser.add_argument("--flips", type=int, default=100)
     parser.add_argument("--idle-s", type=float, default=20.0)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        installation = Installation(Path(folder))
-        try:
-            installation.start("gateway")
-            installation.start("server")
-            installation.client().deploy(installation.spec(2.0, replicas=2))
-            answer: dict[str, Any] = {"deploy_to_first_200_s": round(deploy_s(installation), 3)}
-            answer |= flips(installation, options.flips)
-            environ = installation.environ
-            answer["status_process_s"] = process_s([PAI, "status"], environ)
-            answer["help_process_s"] = process_s([PAI, "--help"], environ)
-            answer["python_process_s"] = process_s([sys.executable, "-c", "pass"], environ)
-            answer |= idle(installation, options.idle_s)
-        finally:
-            installation.close()
+    with tempfile.TemporaryDirectory() as folder, Installation(Path(folder)) as installation:
+        installation.client().deploy(installation.spec(2.0, replicas=2))
+        answer: dict[str, Any] = {"deploy_to_first_200_s": round(deploy_s(installation), 3)}
+        answer |= flips(installation, options.flips)
+        environ = installation.environ
+        answer["status_process_s"] = process_s([PAI, "status"], environ)
+        answer["help_process_s"] = process_s([PAI, "--help"], environ)
+        answer["python_process_s"] = process_s([sys.executable, "-c", "pass"], environ)
+        answer |= idle(installation, options.idle_s)
     answer["budgets"] = BUDGETS
     answer["is_within_budget"] = answer["requests_lost"] == 0 and all(
         answer[name] <= budget for name, budget in BUDGETS.items()

@@ -78,22 +78,16 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--judged", type=int, default=5)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        installation = Installation(Path(folder))
-        try:
-            installation.start("gateway")
-            installation.start("server")
-            client = installation.client()
-            client.deploy(installation.spec(2.0))
-            client.deploy(installation.spec(3.0), weight=0)
-            url = f"{installation.gateway_url}/v2/models/scaling/infer"
-            with Load(url=url, senders=2, pause_s=0.01) as load:
-                load.wait_for_more(50)
-                hand = by_hand(client, options.rounds)
-                rollouts = judged(installation, client, options.judged)
-                answered, lost = load.answered, len(load.failures)
-        finally:
-            installation.close()
+    with tempfile.TemporaryDirectory() as folder, Installation(Path(folder)) as installation:
+        client = installation.client()
+        client.deploy(installation.spec(2.0))
+        client.deploy(installation.spec(3.0), weight=0)
+        url = f"{installation.gateway_url}/v2/models/scaling/infer"
+        with Load(url=url, senders=2, pause_s=0.01) as load:
+            load.wait_for_more(50)
+            hand = by_hand(client, options.rounds)
+            rollouts = judged(installation, client, options.judged)
+            answered, lost = load.answered, len(load.failures)
     publish(
         "rollback",
         {

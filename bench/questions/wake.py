@@ -112,18 +112,13 @@ def main() -> None:
     is_first = os.sched_getscheduler(0) == os.SCHED_RR
     answer: dict[str, Any] = {"scheduling": "real_time" if is_first else "as others"}
     with tempfile.TemporaryDirectory() as folder:
-        installation = Installation(Path(folder))
-        try:
-            subprocess.run([sys.executable, TRAIN, folder], check=True, timeout=120)
-            installation.start("gateway")
-            installation.start("server")
+        subprocess.run([sys.executable, TRAIN, folder], check=True, timeout=120)
+        with Installation(Path(folder)) as installation:
             for target in options.targets:
                 if target != "local":
                     installation.client().add_target(target, "unix:///var/run/docker.sock")
                 answer[target] = wake(installation, target, options.times, options.at_once)
                 finish(installation, f"digits-{target}")
-        finally:
-            installation.close()
     publish("wake", answer)
 
 

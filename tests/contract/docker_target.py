@@ -19,6 +19,7 @@ from prometheus_ai.domain.image import (
     LABEL_LOCK,
     LABEL_MODEL,
     LABEL_RELEASE,
+    LABEL_REPLICA,
     LABEL_WEIGHTS,
     MODEL_FOLDER,
 )
@@ -142,6 +143,11 @@ class DockerTarget:
     def see(self, replica_id: str) -> Observed:
         """Return what the newest driver sees of a replica."""
         return next(seen for seen in self.drivers[-1].observe() if seen.id == replica_id)
+
+    def container_of(self, replica_id: str) -> str:
+        """Return the id of a replica's container, whole; empty when there is none."""
+        mine, one = f"label={LABEL_HOME}={self.home}", f"label={LABEL_REPLICA}={replica_id}"
+        return docker("ps", "--all", "--quiet", "--no-trunc", "--filter", mine, "--filter", one)
 
     def close(self) -> None:
         """Remove everything that carries this home's label."""

@@ -1,13 +1,10 @@
 """Asking a Prometheus: against a stand-in for every way to go wrong, and against the real one."""
 
-import http.server
 import json
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +14,8 @@ import pytest
 from prometheus_ai.adapters.metrics.prometheus import PrometheusQuery
 from prometheus_ai.domain.errors import InvalidInput, Unavailable
 from prometheus_ai.domain.evidence import Sample
+from tests.contract.answering import answering
 from tests.e2e.installation import free_ports, wait_for
-
-
-@contextmanager
-def answering(status: int, body: bytes) -> Iterator[str]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_words: Any) -> None:
-            pass
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()
 
 
 def ask(url: str, query: str = "up") -> Sample:
@@ -70,19 +44,19 @@ def vector(*values: list[Any]) -> bytes:
 )  # fmt: skip
 def test_only_one_finite_fresh_number_is_a_value(values: Any, expected: Sample) -> None:
     dated = [[time.time(), text] for _, text in values]
-    with answering(200, vector(*dated)) as url:
-        assert ask(url) == expected
+    with answering(200, vector(*dated)) as port:
+        assert ask(f"http://127.0.0.1:{port}") == expected
 
 
 def test_an_old_value_is_none() -> None:
-    with answering(200, vector([time.time() - 300, "1"])) as url:
-        assert ask(url).problem == "its value is 300 s old"
+    with answering(200, vector([time.time() - 300, "1"])) as port:
+        assert ask(f"http://127.0.0.1:{port}").problem == "its value is 300 s old"
 
 
 def test_a_matrix_is_no_number() -> None:
     body = {"status": "success", "data": {"resultType": "matrix", "result": []}}
-    with answering(200, json.dumps(body).encode()) as url:
-        assert "matrix" in ask(url).problem
+    with answering(200, json.dumps(body).encode()) as port:
+        assert "matrix" in ask(f"http://127.0.0.1:{port}").problem
 
 
 @pytest.mark.parametrize(
@@ -95,15 +69,15 @@ def test_a_matrix_is_no_number() -> None:
 )
 def test_what_is_no_prometheus_is_said_to_be_none(status: int, body: Any, words: str) -> None:
     with (
-        answering(status, json.dumps(body).encode()) as url,
+        answering(status, json.dumps(body).encode()) as port,
         pytest.raises(Unavailable, match=words),
     ):
-        ask(url)
+        ask(f"http://127.0.0.1:{port}")
 
 
 def test_an_answer_without_end_is_refused() -> None:
-    with answering(200, b"x" * 2_000_000) as url, pytest.raises(Unavailable, match="more than"):
-        ask(url)
+    with answering(200, b"x" * 2_000_000) as port, pytest.raises(Unavailable, match="more than"):
+        ask(f"http://127.0.0.1:{port}")
 
 
 def test_nobody_there_is_unavailable() -> None:

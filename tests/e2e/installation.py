@@ -84,6 +84,18 @@ class Installation:
         }
         self.gateway_url = f"http://127.0.0.1:{ports[1]}"
 
+    def __enter__(self) -> Self:
+        try:
+            self.start("gateway")
+            self.start("server")
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
     def start(self, name: str) -> None:
         """Start ``pai server`` or ``pai gateway``, and wait until it answers."""
         with (self.root / f"{name}.out").open("ab") as out:

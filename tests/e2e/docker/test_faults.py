@@ -12,7 +12,6 @@ import pytest
 from prometheus_ai.adapters.docker_engine import DockerEngine
 from prometheus_ai.adapters.drivers.docker.driver import DockerDriver
 from prometheus_ai.domain.errors import Corrupted, Unavailable
-from prometheus_ai.domain.image import LABEL_HOME, LABEL_REPLICA
 from prometheus_ai.domain.image_spec import ContainerSpec
 from prometheus_ai.domain.replica import ExitCause, ReplicaPhase
 from prometheus_ai.testing.fake_driver import Behaviour
@@ -61,12 +60,6 @@ def target(tmp_path: Path) -> Iterator[DockerTarget]:
     made.close()
 
 
-def container_of(target: DockerTarget, replica: str) -> str:
-    mine = f"label={LABEL_HOME}={target.home}"
-    one = f"label={LABEL_REPLICA}={replica}"
-    return docker("ps", "--all", "--quiet", "--filter", mine, "--filter", one)
-
-
 def test_too_much_memory_is_named(target: DockerTarget) -> None:
     target.driver.start(target.order_plan("a", {"allocate_mib": 400}, memory="64Mi"))
     ended = target.until_phase("a", ReplicaPhase.EXITED).exit
@@ -77,7 +70,7 @@ def test_too_much_memory_is_named(target: DockerTarget) -> None:
 def test_a_kill_from_outside_is_a_signal(target: DockerTarget) -> None:
     target.driver.start(target.order("a", Behaviour()))
     target.until_phase("a", ReplicaPhase.READY)
-    docker("kill", "--signal", "SIGKILL", container_of(target, "a"))
+    docker("kill", "--signal", "SIGKILL", target.container_of("a"))
     ended = target.until_phase("a", ReplicaPhase.EXITED).exit
     assert ended is not None
     assert (ended.cause, ended.signal) == (ExitCause.SIGNAL, "SIGKILL")
@@ -96,7 +89,7 @@ def test_an_engine_out_of_reach_concludes_nothing(
     target.until(lambda: _is_blind(driver))
     with pytest.raises(Unavailable):
         driver.start(target.order("c", Behaviour()))
-    docker("kill", container_of(target, "b"))
+    docker("kill", target.container_of("b"))
     line.mend()
     target.until(lambda: not _is_blind(driver))
     assert target.until_phase("a", ReplicaPhase.READY)
@@ -124,7 +117,7 @@ def test_a_changed_model_is_not_started(target: DockerTarget) -> None:
 def test_a_replica_is_hardened(target: DockerTarget) -> None:
     target.driver.start(target.order_plan("a", {"print_environment": True}))
     target.until_phase("a", ReplicaPhase.READY)
-    container = container_of(target, "a")
+    container = target.container_of("a")
     status = docker("exec", container, "cat", "/proc/1/status")
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert facts["Uid"].split()[0] == "10001"
@@ -146,12 +139,12 @@ def test_an_exception_is_made_for_its_field_alone(target: DockerTarget) -> None:
     spec = order.release.spec.model_copy(update={"container": allowed})
     target.driver.start(replace(order, release=replace(order.release, spec=spec)))
     target.until_phase("a", ReplicaPhase.READY)
-    status = docker("exec", container_of(target, "a"), "cat", "/proc/1/status")
+    status = docker("exec", target.container_of("a"), "cat", "/proc/1/status")
     facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     assert facts["Uid"].split()[0] == "0"
     assert int(facts["CapEff"], 16) == 1 << 23
     assert facts["NoNewPrivs"] == "1"
-    tried = docker("exec", container_of(target, "a"), "sh", "-c", "touch /opt/x 2>&1 || true")
+    tried = docker("exec", target.container_of("a"), "sh", "-c", "touch /opt/x 2>&1 || true")
     assert "Read-only file system" in tried
 
 
@@ -164,7 +157,7 @@ def test_replicas_reach_neither_each_other_nor_the_outside(target: DockerTarget)
     ask = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)"
     for host, port in ((other.host, other.port), ("192.0.2.1", 80)):
         said = docker(
-            "exec", container_of(target, "a"), "sh", "-c",
+            "exec", target.container_of("a"), "sh", "-c",
             f"python3 -c '{ask}' {host} {port} >/dev/null 2>&1 && echo reached || echo refused",
         )  # fmt: skip
         assert said == "refused"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from prometheus_ai.domain.image import LABEL_HOME, LABEL_REPLICA
+from prometheus_ai.domain.image import LABEL_REPLICA
 from prometheus_ai.domain.replica import ExitCause, ReplicaPhase
 from prometheus_ai.domain.secret import Secret
 from tests.contract.docker_target import DockerTarget, docker
@@ -32,12 +32,6 @@ def local(tmp_path: Path) -> Iterator[LocalTarget]:
     made = LocalTarget(tmp_path)
     yield made
     made.close()
-
-
-def container_of(target: DockerTarget, replica: str) -> str:
-    one = f"label={LABEL_REPLICA}={replica}"
-    mine = f"label={LABEL_HOME}={target.home}"
-    return docker("ps", "--all", "--quiet", "--no-trunc", "--filter", mine, "--filter", one)
 
 
 def processes_that_tell(value: str) -> list[str]:
@@ -66,7 +60,7 @@ def test_a_container_has_its_secret_in_one_file_of_its_memory(target: DockerTarg
     order = target.order_plan("a", {"print_environment": True})
     target.driver.start(replace(order, secrets={"hub-token": Secret(VALUE), "b": Secret("ü\n")}))
     target.until_phase("a", ReplicaPhase.READY)
-    container = container_of(target, "a")
+    container = target.container_of("a")
     read = ("exec", container, "sh", "-c")
     assert docker(*read, "cat /run/secrets/hub-token") == VALUE
     assert docker(*read, "stat -c '%a %u' /run/secrets/hub-token /run/secrets") == (
@@ -89,7 +83,7 @@ def test_a_container_left_unstarted_gets_its_secret_from_the_next_driver(
     order = replace(target.order_plan("a", {}), secrets={"hub": Secret(VALUE)})
     target.driver.start(replace(target.order_plan("first", {}), secrets={"hub": Secret("x")}))
     target.until_phase("first", ReplicaPhase.READY)
-    body = json.loads(docker("inspect", container_of(target, "first")))[0]
+    body = json.loads(docker("inspect", target.container_of("first")))[0]
     assert body["Config"]["StdinOnce"]
     # A container that loses its writer before the line came ends and says why.
     docker("start", docker("create", *_like(body), *body["Config"]["Cmd"]))

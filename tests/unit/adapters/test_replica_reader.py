@@ -1,11 +1,8 @@
 """What a model server told, as values; and what is no telling at all."""
 
-import http.server
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import pytest
 
@@ -13,6 +10,7 @@ from prometheus_ai.adapters.replicas.http import HttpReplicaReader
 from prometheus_ai.domain.answers import Answer, Feedback, ReplicaReading
 from prometheus_ai.domain.errors import Unavailable
 from prometheus_ai.domain.replica import Endpoint
+from tests.contract.answering import answering
 
 HISTOGRAM = {"schema": 5, "zero_count": 0, "count": 2, "sum": 0.02, "buckets": {"-213": 2}}
 COUNTS = {"ok": 7, "client_error": 1, "server_error": 2, "rejected": 5, "cancelled": 1}
@@ -39,26 +37,11 @@ TOLD = {
 
 @contextmanager
 def telling(status: int, body: bytes, seen: list[tuple[str, str]]) -> Iterator[Endpoint]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            seen.append((self.path, self.headers.get("x-pai-control", "")))
-            self.send_response(status)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def heard(path: str, headers: Mapping[str, str]) -> None:
+        seen.append((path, headers.get("x-pai-control", "")))
 
-        def log_message(self, *_words: Any) -> None:
-            pass
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield Endpoint(host="127.0.0.1", port=server.server_port)
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()
+    with answering(status, body, heard) as port:
+        yield Endpoint(host="127.0.0.1", port=port)
 
 
 def read(endpoint: Endpoint) -> ReplicaReading:
