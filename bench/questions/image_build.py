@@ -38,7 +38,7 @@ STAGES = re.compile(r"^(FROM \w+ AS (?:tools|heavy|light|server)\n)", re.MULTILI
 BASE = "python:3.11-slim"
 HOME = "bench"
 REQUIREMENTS = (
-    "fastapi", "uvicorn", "scikit-learn", "onnxruntime", "pandas", "opentelemetry-sdk",
+    "fastapi", "uvicorn", "scikit-learn", "onnxruntime<1.32", "pandas", "opentelemetry-sdk",
     "opentelemetry-exporter-otlp-proto-http", "prometheus-client", "anyio==4.9.0",
 )  # fmt: skip
 BUMPED = "anyio==4.10.0"
