@@ -45,7 +45,14 @@ def running_gateway() -> Iterator[tuple[GatewayClient, int, subprocess.Popen[byt
 @contextlib.contextmanager
 def running_replica() -> Iterator[int]:
     """Yield the port of a replica in a process of its own."""
-    command = [sys.executable, "-m", "bench.harness.replica"]
+    with port_of("-m", "bench.harness.replica") as port:
+        yield port
+
+
+@contextlib.contextmanager
+def port_of(*arguments: str) -> Iterator[int]:
+    """Run Python with these arguments in a process of its own; yield the port that it prints first."""
+    command = [sys.executable, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         try:

@@ -8,18 +8,21 @@ block by block in turns, one connection. Budget: 0.1 ms at the median, and no re
 """
 
 import argparse
-import contextlib
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from importlib.metadata import version
 
 from bench.harness.card import publish
-from bench.harness.gateway import Connection, release, running_gateway, running_replica, table
+from bench.harness.gateway import (
+    Connection,
+    port_of,
+    release,
+    running_gateway,
+    running_replica,
+    table,
+)
 from prometheus_ai.domain.route import Mirror
 
 BUDGET_MS = 0.1
@@ -32,18 +35,6 @@ _SILENT = (
     "print(server.getsockname()[1], flush=True); held = []\n"
     "while True: held.append(server.accept()[0])"
 )
-
-
-@contextlib.contextmanager
-def silent_replica() -> Iterator[int]:
-    """Yield a port that takes every connection and never answers, in a process of its own."""
-    command = [sys.executable, "-c", _SILENT]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        try:
-            yield int(process.stdout.readline())
-        finally:
-            process.terminate()
 
 
 def block(connection: Connection) -> list[float]:
@@ -66,7 +57,8 @@ def main() -> None:
     times: dict[str, list[float]] = {"none": [], "answering": [], "silent": []}
     with ExitStack() as stack:
         ports = [stack.enter_context(running_replica()) for _ in range(2)]
-        silent = stack.enter_context(silent_replica())
+        # Takes every connection, and never answers.
+        silent = stack.enter_context(port_of("-c", _SILENT))
         client, port, _ = stack.enter_context(running_gateway())
         releases = (release("v1", ports[0]), release("v2", ports[1]), release("v3", silent))
         mirrors = {
