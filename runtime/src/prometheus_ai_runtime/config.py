@@ -79,6 +79,16 @@ class Timeouts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Recording:
+    """Requests are kept, until the control plane fetches them to send them again."""
+
+    request_bytes_max: int = 65536
+    """Longer bodies are not kept."""
+    redact: tuple[str, ...] = ()
+    """Inputs and JSON fields whose values are blanked before anything is kept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ModelConfig:
     """One model to serve."""
 
@@ -119,9 +129,11 @@ class ServerConfig:
     """The folder from which clients may load further models; none when absent."""
     memory_bytes_max: int | None = None
     """Memory for all models together; the least recently used unpinned model makes room."""
+    recording: Recording | None = None
+    """Keep requests to be sent again; nothing is kept when absent."""
 
 
-_SERVER_FIELDS = ("limits", "timeouts", "threads", "repository", "memory_bytes_max")
+_SERVER_FIELDS = ("limits", "timeouts", "threads", "repository", "memory_bytes_max", "recording")
 
 
 def read_config(path: Path) -> ServerConfig:

@@ -1,5 +1,7 @@
 """Answers and feedback as the control plane fetches them, over a real server."""
 
+from base64 import b64decode
+from json import loads
 from typing import Any
 
 import pytest
@@ -86,3 +88,28 @@ def test_feedback_that_cannot_be_used_is_refused(double: Any, body: Any, complai
     answer = double.ask("/feedback", body, method="POST")
     assert answer.status == 400
     assert complaint in answer.json["error"]
+
+
+def test_requests_are_kept_only_where_the_configuration_says_so(
+    serve: Any, python_model: Any
+) -> None:
+    model = {"name": "double", "version": "v1", "path": python_model(DOUBLE), "engine": "python"}
+    server = serve(**model, recording={"redact": ["x"]})
+    server.ask("/v2/recent", headers=CONTROL)
+    ask(server, 21, "a")
+    ask(server, 22, "b", **{"x-pai-shadow": "1"})
+    versioned = "/v2/models/double/versions/v1/infer"
+    assert server.ask(versioned, tensor(3), {"x-request-id": "c"}).status == 200
+    (kept,) = server.ask("/v2/recent", headers=CONTROL).json["requests"]
+    assert kept["path"] == "/v2/models/double/infer"
+    body = loads(b64decode(kept["body"]))
+    assert body["inputs"][0]["data"] == [0]
+    assert server.ask("/v2/recent", headers=CONTROL).json["requests"] == []
+    again = server.ask(kept["path"], body, {"x-pai-shadow": "1"})
+    assert again.json["outputs"][0]["data"] == [0]
+
+
+def test_no_request_is_kept_unasked(double: Any) -> None:
+    double.ask("/v2/recent", headers=CONTROL)
+    ask(double, 2, "a")
+    assert "requests" not in double.ask("/v2/recent", headers=CONTROL).json

@@ -16,6 +16,7 @@ from prometheus_ai_runtime.hosting.model import HostedModel
 from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.watch.cgroup import Throttling, compute_threads
 from prometheus_ai_runtime.watch.recent import RecentAnswers
+from prometheus_ai_runtime.watch.recorded import RecordedRequests
 
 _LOADS_AT_ONCE = 2
 _DRAIN_POLL_S = 0.01
@@ -39,7 +40,10 @@ class ModelHost:
         self.phase = "starting"
         self.error: str | None = None
         self.room = Room(config.memory_bytes_max)
-        self.recent = RecentAnswers()
+        kept = config.recording
+        self.recent = RecentAnswers(
+            None if kept is None else RecordedRequests(kept.request_bytes_max, kept.redact)
+        )
         self._stats: dict[str, ModelStats] = {}
         self._loop = asyncio.get_running_loop()
         self._slots = asyncio.Semaphore(1 if self.room.bounded else _LOADS_AT_ONCE)

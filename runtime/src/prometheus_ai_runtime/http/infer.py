@@ -352,9 +352,15 @@ def send(
     model.stats.request_seconds.record(perf_counter() - exchange.received)
     # Only a request that brought an id can be found again; the gateway gives every request one.
     if model.recent.is_asked and head.request_id:
+        is_shadow = _SHADOW in head.headers
         model.recent.add(
             head.request_id,
             model.config.label,
-            is_shadow=_SHADOW in head.headers,
+            is_shadow=is_shadow,
             body=body if kind == JSON_LINE else None,
         )
+        kept = model.recent.requests
+        # One that names a version would be asked of that one alone.
+        if kept is not None and not is_shadow and not head.version:
+            given = head.headers.get(b"content-type", b"application/json")
+            kept.add(head.path, given, head.json_bytes, exchange.body)

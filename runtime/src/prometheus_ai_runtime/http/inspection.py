@@ -1,6 +1,7 @@
 """Health, metadata, profile and metrics over HTTP; recent answers and feedback."""
 
 import os
+from base64 import b64encode
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter, time_ns
@@ -17,6 +18,7 @@ from prometheus_ai_runtime.http.router import Router
 from prometheus_ai_runtime.people.labels import labels_of, outputs_of
 from prometheus_ai_runtime.people.openapi import document
 from prometheus_ai_runtime.watch.recent import Answer
+from prometheus_ai_runtime.watch.recorded import Recorded
 
 _TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 SERVER_NAME = "pai-runtime"
@@ -181,6 +183,10 @@ class Recent:
             "answers": [_answer(answer, full=full) for answer in answers],
             "feedback": [{**said.values, "request_id": said.request_id} for said in feedback],
         }
+        kept = self._host.recent.requests
+        if kept is not None:
+            document["requests"] = [_request(each) for each in kept.take()]
+            document["requests_left_out"] = kept.left_out
         exchange.answer(200, orjson.dumps(document))
 
     def feedback(self, exchange: Exchange) -> None:
@@ -210,6 +216,15 @@ def _share(text: str) -> float:
     if not 0 <= share <= 1:
         raise InvalidRequest("`share` must be a number from 0 to 1")
     return share
+
+
+def _request(kept: Recorded) -> dict[str, Any]:
+    return {
+        "path": kept.path,
+        "content_type": kept.content_type,
+        "json_bytes": kept.json_bytes,
+        "body": b64encode(kept.body).decode(),
+    }
 
 
 def _answer(answer: Answer, *, full: bool) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from collections import deque
 from typing import Any, NamedTuple
 from zlib import crc32
 
+from prometheus_ai_runtime.watch.recorded import RecordedRequests
+
 ANSWERS_MAX = 2048
 BODY_BYTES_MAX = 8192
 """Longer answers are kept without their content."""
@@ -49,10 +51,13 @@ class RecentAnswers:
         "dropped",
         "is_asked",
         "left_out",
+        "requests",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, requests: RecordedRequests | None = None) -> None:
         self.is_asked = False
+        self.requests = requests
+        """Requests that are kept to be sent again; None unless the configuration asks for it."""
         self.left_out = 0
         """Answers outside the share that is kept."""
         self.dropped = 0
