@@ -5,7 +5,7 @@ import dataclasses
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from prometheus_ai_runtime import inspect
 from prometheus_ai_runtime.config import (
@@ -16,6 +16,7 @@ from prometheus_ai_runtime.config import (
     read_config,
 )
 from prometheus_ai_runtime.errors import StartFailed
+from prometheus_ai_runtime.http.inspection import server_version
 from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.running import run
 from prometheus_ai_runtime.secret_files import receive
@@ -23,6 +24,26 @@ from prometheus_ai_runtime.secret_files import receive
 EXIT_USAGE = 64
 EXIT_FAULT = 70
 _DEFAULT_VERSION = "1"
+EXAMPLES = """\
+examples:
+  pai-runtime serve iris=iris.onnx
+  pai-runtime serve iris=iris.onnx digits=digits.skops --port 9000 --grpc-port 9001
+  pai-runtime serve iris:v1=old.onnx iris:v2=new.onnx --host 0.0.0.0
+  pai-runtime serve scores=model.py:Scorer
+  pai-runtime serve big=big.pt2 --engine torch --device cuda:0
+  pai-runtime serve --config CONFIG.json
+  pai-runtime inspect iris.onnx
+"""
+"""The end of the help, by which people learn faster than from options."""
+_EXIT_CODES = """
+exit codes:
+  0   drained, or asked to stop
+  64  wrong usage or configuration
+  65  the model could not be loaded, warmed up or self-checked
+  69  a library that is an extra is not installed
+  70  a fault of the server itself
+  73  the port or the announce file could not be taken
+"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -32,6 +53,14 @@ class _Parser(argparse.ArgumentParser):
         self.print_usage(sys.stderr)
         sys.stderr.flush()
         _fail(EXIT_USAGE, f"{message}; run `{self.prog} --help`")
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when asked: a server should not spend its start on it."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        sys.stdout.write(f"{parser.prog} {server_version()}\n")
+        parser.exit(0)
 
 
 def main() -> None:
@@ -53,9 +82,14 @@ def main() -> None:
 
 
 def _parser() -> _Parser:
-    parser = _Parser(prog="pai-runtime", description="The PROMETHEUS model server.")
+    shown: dict[str, Any] = {
+        "formatter_class": argparse.RawDescriptionHelpFormatter,
+        "epilog": EXAMPLES + _EXIT_CODES,
+    }
+    parser = _Parser(prog="pai-runtime", description="The PROMETHEUS model server.", **shown)
+    parser.add_argument("--version", action=_Version, nargs=0, help="tell the version and end")
     commands = parser.add_subparsers(dest="command", required=True)
-    serve = commands.add_parser("serve", help="serve one or more models")
+    serve = commands.add_parser("serve", help="serve one or more models", **shown)
     serve.add_argument(
         "models", nargs="*", metavar="NAME=PATH", help="a model to serve; NAME:VERSION=PATH also"
     )
@@ -106,8 +140,12 @@ def _config(options: argparse.Namespace) -> ServerConfig:
     if not models:
         raise ConfigError("no model given; name one as NAME=PATH or in --config")
     labels = [m.label for m in models]
-    if len(set(labels)) != len(labels):
-        raise ConfigError("two models have the same name and version")
+    for model in models:
+        if labels.count(model.label) > 1:
+            raise ConfigError(
+                f"two models are called `{model.name}` in version `{model.version}`; "
+                f"rename one, or serve it beside the other as {model.name}:2=PATH"
+            )
     return dataclasses.replace(config, models=models)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -92,7 +93,10 @@ class Server:
             self._grpc = await listen(self.host, self._listen.host, self._listen.grpc_port)
         except OSError as error:
             where = f"{self._listen.host}:{self._listen.grpc_port}"
-            raise StartFailed(EXIT_BIND, f"cannot listen for gRPC on {where}: {error}") from error
+            why, advice = _why_not_bound(error, "--grpc-port")
+            raise StartFailed(
+                EXIT_BIND, f"cannot listen for gRPC on {where}: {why}; {advice}"
+            ) from error
         return self._grpc.port
 
     async def _load(self) -> bool:
@@ -165,20 +169,26 @@ class Server:
 
 def bind(host: str, port: int) -> socket.socket:
     """Take the port; raises StartFailed with exit code 73."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        bound = socket.socket(family, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(_BACKLOG)
         bound.setblocking(False)
     except OSError as error:
-        raise StartFailed(
-            EXIT_BIND,
-            f"cannot listen on {host}:{port}: {error.strerror or error}; "
-            "choose another --port, or 0 for any free one",
-        ) from error
+        bound.close()
+        why, advice = _why_not_bound(error, "--port")
+        raise StartFailed(EXIT_BIND, f"cannot listen on {host}:{port}: {why}; {advice}") from error
     return bound
+
+
+def _why_not_bound(error: OSError, option: str) -> tuple[str, str]:
+    """The reason and what to do about it: an address that is not ours is no fault of the port."""
+    why = error.strerror or str(error)
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return why, "choose another --host: an address of this machine, or 0.0.0.0 for all"
+    return why, f"choose another {option}, or 0 for any free one"
 
 
 def announce(path: Path, host: str, http_port: int, grpc_port: int | None) -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from prometheus_ai_runtime.cli import _config, _parser
+from prometheus_ai_runtime.cli import EXAMPLES, _config, _parser
+from prometheus_ai_runtime.config import ConfigError
+from prometheus_ai_runtime.errors import StartFailed
+from prometheus_ai_runtime.serve import bind
 
 REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "model-server.md"
 
@@ -42,3 +45,39 @@ def test_a_device_that_is_not_there_is_a_load_failure(
     )  # fmt: skip
     assert done.returncode == 65
     assert said in done.stderr.splitlines()[-1]
+
+
+def test_the_help_shows_examples_and_exit_codes() -> None:
+    command = [sys.executable, "-m", "prometheus_ai_runtime"]
+    for arguments in (["--help"], ["serve", "--help"]):
+        told = subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        assert "pai-runtime serve iris=iris.onnx digits=digits.skops" in told
+    for code in ("64", "65", "69", "70", "73"):
+        assert f"\n  {code}  " in told
+
+
+def test_every_example_of_the_help_is_a_command_that_is_understood() -> None:
+    examples = [line.split() for line in EXAMPLES.splitlines() if "pai-runtime serve" in line]
+    assert len(examples) >= 4
+    for example in examples:
+        options = _parser().parse_args(example[1:])
+        assert options.models or options.config
+
+
+def test_the_version_is_told() -> None:
+    command = [sys.executable, "-m", "prometheus_ai_runtime", "--version"]
+    told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert told.stdout.startswith("pai-runtime ")
+
+
+def test_two_models_of_one_name_are_named_with_what_to_do() -> None:
+    options = _parser().parse_args(["serve", "iris=a.onnx", "iris=b.onnx"])
+    with pytest.raises(ConfigError, match=r"two models are called `iris` .*iris:2=PATH"):
+        _config(options)
+
+
+def test_an_address_that_is_not_there_is_not_blamed_on_the_port() -> None:
+    with pytest.raises(StartFailed, match="another --host"):
+        bind("203.0.113.7", 0)
