@@ -61,9 +61,19 @@ REQUESTS += [
     (request("1.0,2.0", model="nobody"), (404, None)),
 ]
 
+GATEWAY = (
+    "{name}: {id}\r\ntraceparent: 00-{trace:032x}-00f067aa0ba902b7-01\r\n"
+    "x-forwarded-for: 192.0.2.{client}\r\n"
+)
+names = st.tuples(
+    st.sampled_from(["x-request-id", "x-request-id", "X-Request-Id"]),
+    st.sampled_from(["none", "none", "id", "all"]),
+)
+
 steps = st.lists(
     st.tuples(
         st.integers(0, 2),
+        names,
         st.sampled_from(REQUESTS),
         st.sampled_from(["whole", "whole", "whole", "halves", "with the next", "leaves"]),
         st.integers(0, 3),
@@ -78,6 +88,7 @@ class Client:
     transport: FakeTransport
     wanted: list[tuple[int, list[float] | None]] = field(default_factory=list)
     kept: bytes = b""
+    ids: list[str | None] = field(default_factory=list)
 
     def says(self, data: bytes) -> None:
         self.connection.data_received(data)
@@ -95,7 +106,7 @@ async def play(script: list[Any], queue_rows_max: int) -> None:
     for name in ("doubler", "other"):
         server.add_model(name, Doubler(), batching)
     clients = [Client(*server.connect()) for _ in range(3)]
-    for number, (asked, wanted), way, turns in script:
+    for number, naming, (asked, wanted), way, turns in script:
         client = clients[number]
         if way == "leaves":
             client.connection.connection_lost(None)
@@ -103,7 +114,8 @@ async def play(script: list[Any], queue_rows_max: int) -> None:
             clients[number] = Client(*server.connect())
             continue
         client.wanted.append(wanted)
-        data = client.kept + asked
+        client.ids.append(None if b"x-request-id: a" not in asked else "a")
+        data = client.kept + named(client, naming, asked)
         client.kept = b""
         if way == "with the next":
             client.kept = data
@@ -125,12 +137,28 @@ async def play(script: list[Any], queue_rows_max: int) -> None:
     server.host.close()
 
 
+def named(client: Client, naming: tuple[str, str], asked: bytes) -> bytes:
+    """The request with an id of its own, as a gateway gives it, unless it has one."""
+    name, what = naming
+    if what == "none" or client.ids[-1] is not None:
+        return asked
+    number = len(client.ids)
+    client.ids[-1] = f"3f1c-{number:08d}-{'b' * (number % 2)}"
+    line = f"{name}: {client.ids[-1]}\r\n"
+    if what == "all":
+        line = GATEWAY.format(name=name, id=client.ids[-1], trace=number, client=number % 3)
+    first, _, rest = asked.partition(b"\r\n")
+    return first + b"\r\n" + line.encode() + rest
+
+
 def check(client: Client, queue_rows_max: int, *, whole: bool = True) -> None:
     answers = parse_responses(bytes(client.transport.written))
     assert len(answers) == len(client.wanted) if whole else len(answers) <= len(client.wanted)
     ids = [answer.headers.get("x-request-id") for answer in answers]
     made = [one for one in ids if one != "a"]
     assert len(set(made)) == len(made)
+    for sent, found in zip(client.ids, ids, strict=False):
+        assert found == sent or (sent is None and found is not None)
     for answer, (status, values) in zip(answers, client.wanted, strict=False):
         if answer.status == 429 and queue_rows_max < 1024:
             continue
@@ -151,6 +179,58 @@ def test_a_second_version_is_asked_as_soon_as_it_is_there() -> None:
         client.says(request("1.5,2.0"))
         await server.idle()
         assert (old.stats.ok, new.stats.ok) == (3, 1)
+        server.host.close()
+
+    asyncio.run(run())
+
+
+def test_a_request_with_an_id_of_its_own_takes_the_short_way() -> None:
+    """The short way reads no body in full: it is a copy of the exchange that went before."""
+
+    async def run() -> None:
+        server = FakeServer()
+        server.add_model("doubler", Doubler(), Batching())
+        client = Client(*server.connect())
+        seen = []
+        for number in range(4):
+            head = GATEWAY.format(name="x-request-id", id=f"id-{number}", trace=number, client=1)
+            client.says(request(f"{number}.5,2.0", further=head))
+            await server.idle()
+            seen.append(client.connection._again)
+        answers = parse_responses(bytes(client.transport.written))
+        assert [answer.headers["x-request-id"] for answer in answers] == [
+            f"id-{number}" for number in range(4)
+        ]
+        assert [json.loads(a.body)["outputs"][0]["data"][0] for a in answers] == [
+            1.0,
+            3.0,
+            5.0,
+            7.0,
+        ]
+        assert all("x-pai-release" in answer.headers for answer in answers)
+        # The first body is read in full, the second by what surrounds it, and then one exchange serves.
+        assert seen[1] is not None
+        assert seen[2] is seen[3] is seen[1]
+        server.host.close()
+
+    asyncio.run(run())
+
+
+def test_answers_of_the_short_way_are_kept_for_whoever_asks_for_them() -> None:
+    async def run() -> None:
+        server = FakeServer()
+        model = server.add_model("doubler", Doubler(), Batching())
+        model.recent.fetch(0)
+        client = Client(*server.connect())
+        for number in range(4):
+            further = f"x-request-id: id-{number}\r\n" + "x-pai-shadow: 1\r\n" * (number == 3)
+            client.says(request(f"{number}.5,2.0", further=further))
+            await server.idle()
+        _, kept, _ = model.recent.fetch(0)
+        assert [(each.request_id, each.is_shadow) for each in kept] == [
+            (b"id-0", False), (b"id-1", False), (b"id-2", False), (b"id-3", True),
+        ]  # fmt: skip
+        assert all(each.body and b'"data":[' in each.body for each in kept)
         server.host.close()
 
     asyncio.run(run())

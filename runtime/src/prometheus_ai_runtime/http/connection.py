@@ -11,7 +11,7 @@ from prometheus_ai_runtime.http.body_reader import LARGE_BYTES, BodyReader
 from prometheus_ai_runtime.http.chunked import BadChunk, ChunkedBody
 from prometheus_ai_runtime.http.door import Door
 from prometheus_ai_runtime.http.exchange import Exchange
-from prometheus_ai_runtime.http.head import BadHead, Head
+from prometheus_ai_runtime.http.head import BadHead, Head, Stencil
 from prometheus_ai_runtime.tensors.shortcut import AFTER_VALUES
 
 _HEAD, _BODY, _CHUNKED, _DEAF = range(4)
@@ -37,10 +37,13 @@ class Connection(asyncio.Protocol):
         "_same_head",
         "_since",
         "_state",
+        "_stencil",
         "_transport",
         "_usual",
         "_usual_bytes",
         "_usual_start",
+        "_usual_stencil",
+        "_usual_values_at",
         "_writable",
         "_write",
         "first_byte_at",
@@ -58,13 +61,18 @@ class Connection(asyncio.Protocol):
         self._same = _END
         """The last head that came whole and was known, as it came; no request begins with its end."""
         self._same_head: Head | None = None
+        self._stencil: Stencil | None = None
+        """Fits the last head that came whole and was known but for values that differ each time."""
         self._exchanges: deque[Exchange] = deque()
         self._again: Exchange | None = None
         """The usual exchange once it is answered, if nothing else is under way."""
         self._usual: Exchange | None = None
         """The last exchange whose like may follow; another one differs from it in values alone."""
         self._usual_start = b""
-        """What its request began with: the head, and the body up to the values."""
+        """What its request began with: the head, and the body up to the values, as far as both stay."""
+        self._usual_stencil: Stencil | None = None
+        """Fits that beginning, where there is something in it that does not stay."""
+        self._usual_values_at = 0
         self._usual_bytes = 0
         """How long its request was."""
         self._write: Callable[[bytes], None] = _unconnected
@@ -109,40 +117,62 @@ class Connection(asyncio.Protocol):
             self._read_usually()
         if usual is not None:
             self._again = None
-            start = self._usual_start
+            stencil = self._usual_stencil
             if (
                 len(data) == self._usual_bytes
-                and data.startswith(start)
+                and data.startswith(self._usual_start)
                 and data.endswith(AFTER_VALUES)
                 and not door.draining
+                and (stencil is None or stencil.fits(data))
             ):
                 self._since = now
-                if usual.repeater.begin_again(usual, data[len(start) : -3], now):
+                if stencil is not None:
+                    usual.request_id = stencil.request_id(data)
+                if usual.repeater.begin_again(usual, data[self._usual_values_at : -3], now):
                     self._exchanges.append(usual)
                     return
         if self._state == _HEAD and not self._buffer:
             self.first_byte_at = self._since = now
+            stencil = None
             if data.startswith(self._same):
                 head, body = self._same_head, data[len(self._same) :]
+            elif self._stencil is not None and self._stencil.fits(data):
+                stencil = self._stencil
+                head, body = stencil.head, data[stencil.size :]
             else:
-                raw, _, body = data.partition(_END)
+                raw, end, body = data.partition(_END)
                 head = door.heads.get(raw)
                 if head is not None:
                     self._same, self._same_head = raw + _END, head
+                elif end:
+                    stencil = door.stencil(raw + end)
+                    if stencil is not None:
+                        self._stencil, head = stencil, stencil.head
             if head is not None and len(body) == head.content_length:
-                exchanges = self._exchanges
-                if head.ordinary and not exchanges and not door.draining and door.pipelines:
-                    exchange = Exchange(self, head, now, body)
-                    exchanges.append(exchange)
-                    door.run(exchange)
-                    if exchange.values_at:
-                        self._usual = exchange
-                        self._usual_bytes = len(data)
-                        self._usual_start = data[: len(self._same) + exchange.values_at]
-                else:
-                    self._dispatch(head, body)
+                self._take_whole(head, data, body, stencil)
                 return
         self._feed(data, now)
+
+    def _take_whole(self, head: Head, data: bytes, body: bytes, stencil: Stencil | None) -> None:
+        """Take a request that came whole, with a known head."""
+        door, exchanges = self._door, self._exchanges
+        request_id = b"" if stencil is None else stencil.request_id(data)
+        if not head.ordinary or exchanges or door.draining or not door.pipelines:
+            self._dispatch(head, body, request_id)
+            return
+        exchange = Exchange(self, head, self._since, body)
+        exchange.request_id = request_id
+        exchanges.append(exchange)
+        door.run(exchange)
+        if exchange.values_at:
+            values_at = len(data) - len(body) + exchange.values_at
+            self._usual = exchange
+            self._usual_bytes, self._usual_values_at = len(data), values_at
+            if stencil is None:
+                self._usual_stencil, self._usual_start = None, data[:values_at]
+            else:
+                self._usual_stencil = stencil.with_further(data[stencil.size : values_at])
+                self._usual_start = stencil.start
 
     def eof_received(self) -> bool:
         """Take the client's end as its leaving: a half-closed client cannot be told from a gone one."""
@@ -396,9 +426,10 @@ class Connection(asyncio.Protocol):
         self._release()
         self._dispatch(head, body)
 
-    def _dispatch(self, head: Head, body: bytes | memoryview) -> None:
+    def _dispatch(self, head: Head, body: bytes | memoryview, request_id: bytes = b"") -> None:
         door = self._door
         exchange = Exchange(self, head, self.first_byte_at, body)
+        exchange.request_id = request_id or head.request_id
         if door.draining:
             exchange.close_after = True
         self._exchanges.append(exchange)

@@ -7,7 +7,7 @@ from prometheus_ai_runtime.errors import RequestError
 from prometheus_ai_runtime.hosting.model import Standby
 from prometheus_ai_runtime.http.answers import error_body
 from prometheus_ai_runtime.http.exchange import Exchange
-from prometheus_ai_runtime.http.head import Head, HeadCache
+from prometheus_ai_runtime.http.head import Head, HeadCache, Stencil
 from prometheus_ai_runtime.http.preparing import prepare
 from prometheus_ai_runtime.log import log
 
@@ -60,6 +60,12 @@ class Door:
     def connections(self) -> int:
         """How many connections are open."""
         return len(self._guests)
+
+    def stencil(self, raw: bytes) -> Stencil | None:
+        """What fits a head, with its empty line, whose only news are values like its id."""
+        if len(raw) > self.limits.head_bytes_max:
+            return None
+        return self.head_cache.stencil(raw)
 
     def reserve(self, size: int) -> bool:
         """Take a share of the budget for request bodies."""

@@ -86,7 +86,7 @@ class EventResponder:
             closing = b"connection: close\r\n" if exchange.close_after else b""
             head = _HEAD % (
                 self._model.config.label.encode(),
-                exchange.head.request_id or made_request_id(),
+                exchange.request_id or made_request_id(),
                 closing,
             )
         chunk = b"%b%x\r\n%b\r\n" % (head, len(event), event)

@@ -62,6 +62,7 @@ class Exchange(Work):
         "pending_answer",
         "received",
         "repeater",
+        "request_id",
         "responder",
         "timeout_s",
         "values_at",
@@ -81,6 +82,8 @@ class Exchange(Work):
     ) -> None:
         self.outlet = outlet
         self.head = head
+        self.request_id = head.request_id
+        """What the request is called by whoever sent it; empty if it brought no id."""
         self.received = received
         self.body = body
         self.answered = False
@@ -101,7 +104,7 @@ class Exchange(Work):
         self, status: int, body: bytes, content_type: bytes = JSON, headers: Iterable[Header] = ()
     ) -> None:
         """Answer in full."""
-        request_id = self.head.request_id or made_request_id()
+        request_id = self.request_id or made_request_id()
         lines = [*headers, (b"x-request-id", request_id)]
         if self.close_after:
             lines.append((b"connection", b"close"))

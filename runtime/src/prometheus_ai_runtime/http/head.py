@@ -1,6 +1,8 @@
 """Request heads: raw bytes enter, a checked Head leaves, remembered for the next equal head."""
 
+import re
 from collections.abc import Callable
+from copy import copy
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -9,8 +11,17 @@ import httptools
 _HEADERS_MAX = 100
 _CACHED_MAX = 512
 _CACHED_BYTES_MAX = 1024
-# Heads with these differ from request to request: remembering them would only push others out.
-_UNIQUE = (b"x-request-id", b"traceparent", b"x-b3-traceid", b"idempotency-key")
+# Headers whose values differ from request to request. Of these only the request id is of use here, so
+# that heads which differ in nothing else are one.
+_VARYING = re.compile(
+    rb"\r\n(?:(x-request-id)|traceparent|tracestate|b3|x-b3-[a-z]+|x-amzn-trace-id|x-cloud-trace-context"
+    rb"|idempotency-key|x-forwarded-for|x-envoy-external-address): ?([^\r\n]*)",
+    re.IGNORECASE,
+)
+_STAND_IN = b"0"
+_ID_CHARACTERS = bytes(range(0x21, 0x7F))
+_VALUE_CHARACTERS = b" " + _ID_CHARACTERS
+_ID_BYTES_MAX = 256
 
 
 class BadHead(Exception):
@@ -115,7 +126,6 @@ def parse_head(raw: bytes) -> Head:
         head.connection = b"connection: keep-alive\r\n"
     head.ordinary = head.plain and not (
         head.connection
-        or head.request_id
         or head.json_bytes is not None
         or b"event-stream" in head.headers.get(b"accept", b"")
     )
@@ -162,8 +172,8 @@ def _read_headers(head: Head, pairs: list[tuple[bytes, bytes]]) -> None:
     if json_bytes is not None:
         head.json_bytes = _number(json_bytes, "Inference-Header-Content-Length")
     request_id = headers.get(b"x-request-id", b"")
-    if len(request_id) > 256 or not request_id.isascii():
-        raise BadHead(400, "x-request-id must be at most 256 ASCII characters")
+    if len(request_id) > _ID_BYTES_MAX or not request_id.isascii():
+        raise BadHead(400, f"x-request-id must be at most {_ID_BYTES_MAX} ASCII characters")
     head.request_id = request_id
     head.plain = not any(name in headers for name in _NOT_PLAIN)
 
@@ -184,26 +194,112 @@ def _number(value: bytes, name: str) -> int:
     return int(value)
 
 
+class Stencil:
+    """A head as one client sends it, with holes where values differ from request to request."""
+
+    __slots__ = ("_holes", "_id_at", "_id_end", "_pieces", "head", "size", "start")
+
+    def __init__(self, head: Head, raw: bytes, holes: list[re.Match[bytes]]) -> None:
+        self.head = head
+        """Shared by all heads that fit; what was in the holes is not in it."""
+        self.size = len(raw)
+        self._id_at = self._id_end = 0
+        self._holes: list[tuple[int, int]] = []
+        self._pieces: list[tuple[int, bytes]] = []
+        at = 0
+        for found in holes:
+            self._pieces.append((at, raw[at : found.start(2)]))
+            at = found.end(2)
+            if found[1]:
+                self._id_at, self._id_end = found.span(2)
+            else:
+                self._holes.append(found.span(2))
+        self._pieces.append((at, raw[at:]))
+        self.start = self._pieces[0][1]
+        """What every request that fits begins with."""
+
+    def fits(self, data: bytes) -> bool:
+        """Whether a request begins with such a head."""
+        for at, piece in self._pieces:
+            if not data.startswith(piece, at):
+                return False
+        # A line's end in a hole would begin another header.
+        for start, end in self._holes:
+            if data[start:end].translate(None, _VALUE_CHARACTERS):
+                return False
+        return not data[self._id_at : self._id_end].translate(None, _ID_CHARACTERS)
+
+    def with_further(self, text: bytes) -> "Stencil":
+        """The same with more text after the head."""
+        made = copy(self)
+        at, piece = self._pieces[-1]
+        made._pieces = [*self._pieces[:-1], (at, piece + text)]  # noqa: SLF001 - its own
+        return made
+
+    def request_id(self, data: bytes) -> bytes:
+        """The id that a request which fits brought; empty if it brought none."""
+        return data[self._id_at : self._id_end]
+
+
 class HeadCache:
     """Heads by their raw bytes; clients on keep-alive send the same head again and again."""
 
-    __slots__ = ("_resolve", "heads")
+    __slots__ = ("_by_pieces", "_resolve", "heads")
 
     def __init__(self, resolve: Callable[[Head], None]) -> None:
         self._resolve = resolve
         self.heads: dict[bytes, Head] = {}
+        self._by_pieces: dict[tuple[bytes, ...], Head] = {}
+        """Heads by what is around their varying values."""
 
     def parse(self, raw: bytes) -> Head:
         """Parse, resolve the handler, and remember the head when the next one may be equal."""
         head = parse_head(raw)
         self._resolve(head)
-        repeatable = not head.chunked and not head.expects_continue and head.keep_alive
-        if (
-            repeatable
-            and len(raw) <= _CACHED_BYTES_MAX
-            and not any(u in head.headers for u in _UNIQUE)
-        ):
-            if len(self.heads) >= _CACHED_MAX:
-                self.heads.clear()
-            self.heads[raw] = head
+        if _is_repeatable(head, raw) and _VARYING.search(raw) is None:
+            _remember(self.heads, raw, head)
         return head
+
+    def stencil(self, raw: bytes) -> Stencil | None:
+        """What fits a head, with its empty line, that has varying values; None: it must be parsed."""
+        holes = list(_VARYING.finditer(raw))
+        if not holes or len(raw) > _CACHED_BYTES_MAX:
+            return None
+        at, pieces = 0, []
+        for found in holes:
+            pieces.append(raw[at : found.start(2)])
+            at = found.end(2)
+        pieces.append(raw[at:])
+        key = tuple(pieces)
+        head = self._by_pieces.get(key)
+        if head is None:
+            head = self._without_values(key)
+            if head is None:
+                return None
+        made = Stencil(head, raw, holes)
+        # An id that is wrong, or that is there twice, is for the long way to judge.
+        return made if made.fits(raw) and len(made.request_id(raw)) <= _ID_BYTES_MAX else None
+
+    def _without_values(self, pieces: tuple[bytes, ...]) -> Head | None:
+        raw = _STAND_IN.join(pieces).removesuffix(b"\r\n\r\n")
+        try:
+            head = parse_head(raw)
+        except BadHead:
+            return None
+        if head.request_id not in (b"", _STAND_IN) or not _is_repeatable(head, raw):
+            return None
+        head.request_id = b""
+        self._resolve(head)
+        _remember(self._by_pieces, pieces, head)
+        return head
+
+
+def _is_repeatable(head: Head, raw: bytes) -> bool:
+    is_plainly_framed = not head.chunked and not head.expects_continue and head.keep_alive
+    return is_plainly_framed and len(raw) <= _CACHED_BYTES_MAX
+
+
+def _remember(heads: dict[Any, Head], key: Any, head: Head) -> None:
+    if len(heads) >= _CACHED_MAX:
+        heads.clear()
+    heads[key] = head

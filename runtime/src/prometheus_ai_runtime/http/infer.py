@@ -30,11 +30,9 @@ _ANSWER = (
     b"%b%b%bx-pai-queue-us: %d\r\nx-pai-throttled-us: %d\r\n"
     b"x-request-id: %b\r\ncontent-length: %d\r\n\r\n%b"
 )
-_ORDINARY_HEAD = (
-    b"%bcontent-type: application/json\r\nx-pai-throttled-us: %d\r\nx-request-id: "
-    + ID_PREFIX
-    + b"-%x-"
-)
+_ORDINARY_HEAD = b"%bcontent-type: application/json\r\nx-pai-throttled-us: %d\r\nx-request-id: "
+_MADE_ID = ID_PREFIX + b"-%x-"
+_NAMED = b"%b%b\r\nx-pai-queue-us: %d\r\ncontent-length: %d\r\n\r\n%b"
 _ORDINARY = b"%b%d\r\nx-pai-queue-us: %d\r\ncontent-length: %d\r\n\r\n%b"
 JSON_LINE = b"content-type: application/json\r\n"
 _SHADOW = b"x-pai-shadow"
@@ -148,7 +146,9 @@ class InferResponder:
         exchange.work_owner = model.batcher
         if decoded.rows == 1 and not exchange.close_after:
             exchange.crowd = self
-            if extent.pack is not None and model.is_sole and model.cost is None:
+            # A request that is kept to be sent again is kept whole.
+            is_kept = model.recent.requests is not None
+            if extent.pack is not None and model.is_sole and model.cost is None and not is_kept:
                 exchange.repeater = self
                 exchange.pack = extent.pack
                 exchange.values_at = values_at
@@ -185,8 +185,9 @@ class InferResponder:
         if len(works) != result.rows:
             works = [w for w in works for _ in range(w.rows)]
         throttled_us = result.throttled_us - throttled_from_us
-        # Their ids are the batch's, and a row each.
-        head = _ORDINARY_HEAD % (head_of(result, self._model), throttled_us, next_number())
+        # Those that brought no id are called by the batch's, and a row each.
+        head = _ORDINARY_HEAD % (head_of(result, self._model), throttled_us)
+        made_head = head + _MADE_ID % next_number()
         started, row = result.started, 0
         waits_s: list[float] = []
         exchange: Any
@@ -194,7 +195,13 @@ class InferResponder:
             for exchange, body in zip(works, self._one_row_bodies(result), strict=True):
                 if exchange.crowd is self and not exchange.settled:
                     wait_s = started - exchange.arrived
-                    data = _ORDINARY % (head, row, int(wait_s * 1e6), len(body), body)
+                    wait_us = int(wait_s * 1e6)
+                    if exchange.request_id:
+                        data = _NAMED % (head, exchange.request_id, wait_us, len(body), body)
+                        if self._model.recent.is_asked:
+                            remember(exchange, self._model, body)
+                    else:
+                        data = _ORDINARY % (made_head, row, wait_us, len(body), body)
                     exchange.settled = True
                     exchange.outlet.deliver_usual(exchange, data)
                     waits_s.append(wait_s)
@@ -344,23 +351,24 @@ def send(
         connection,
         (result.started - exchange.arrived) * 1e6,
         result.throttled_us - exchange.throttled_from_us,
-        head.request_id or made_request_id(),
+        exchange.request_id or made_request_id(),
         len(body),
         body,
     )
     exchange.outlet.deliver(exchange, data)
     model.stats.request_seconds.record(perf_counter() - exchange.received)
     # Only a request that brought an id can be found again; the gateway gives every request one.
-    if model.recent.is_asked and head.request_id:
-        is_shadow = _SHADOW in head.headers
-        model.recent.add(
-            head.request_id,
-            model.config.label,
-            is_shadow=is_shadow,
-            body=body if kind == JSON_LINE else None,
-        )
-        kept = model.recent.requests
-        # One that names a version would be asked of that one alone.
-        if kept is not None and not is_shadow and not head.version:
-            given = head.headers.get(b"content-type", b"application/json")
-            kept.add(head.path, given, head.json_bytes, exchange.body)
+    if model.recent.is_asked and exchange.request_id:
+        remember(exchange, model, body if kind == JSON_LINE else None)
+
+
+def remember(exchange: Exchange, model: HostedModel, body: bytes | None) -> None:
+    """Keep an answer, and the request if it is to be sent again, for the control plane."""
+    head, label = exchange.head, model.config.label
+    is_shadow = _SHADOW in head.headers
+    model.recent.add(exchange.request_id, label, is_shadow=is_shadow, body=body)
+    kept = model.recent.requests
+    # One that names a version would be asked of that one alone.
+    if kept is not None and not is_shadow and not head.version:
+        given = head.headers.get(b"content-type", b"application/json")
+        kept.add(head.path, given, head.json_bytes, exchange.body)
