@@ -149,6 +149,45 @@ def test_an_accepted_risk_expires_and_the_running_release_is_flagged(
     assert gated.kinds().count(Kind.GATE_FLAGGED) == gated.kinds().count(Kind.GATE_CLEARED) == 1
 
 
+def test_data_that_grows_old_flags_what_it_let_run_and_refuses_what_is_new(
+    gated: Gated, tmp_path: Path
+) -> None:
+    import_advisories(gated, tmp_path)
+    line = gated.line
+    newest = gated.advisories.status().newest_at
+    assert newest is not None
+    age = (line.clock.now() - newest).days
+    gated.text = BLOCKING.replace("100000", f"{age + 7}, admitted_data_age_days_max: {age + 30}")
+    reviewer = Reviewer(plane=line.plane)
+    line.plane.resolver = _Lock(b"joblib==1.4.2 --hash=sha256:00\n")  # type: ignore[assignment]
+    assert redeploy(gated) == {"v1": "ready"}
+    reviewer.tick()
+    assert line.control.status().backends[0].flags == ()
+
+    line.clock.advance(8 * 86400)
+    reviewer.tick()
+    assert "fresh data let it run on" in line.control.status().backends[0].flags[0]
+    assert gated.kinds()[-1] == Kind.GATE_FLAGGED
+    line.control.scale("digits", 2, None, ASKER)
+    line.run()
+    assert line.served() == {"v1": 2}
+    assert line.control.explain_gate("digits", None).replays
+    said = [
+        one for one in line.control.recent_events("digits", 100) if one.kind == Kind.GATE_PASSED
+    ]
+    assert said[-1].reason.startswith("no rule refuses, 1 warned: advisory-data: ")
+    gated.deploy(pickle.dumps([2]))
+    line.run()
+    assert line.phases()["v2"] == "failed"
+
+    line.clock.advance(30 * 86400)
+    reviewer.tick()
+    assert "would refuse it now" in line.control.status().backends[0].flags[0]
+    line.control.scale("digits", 3, "v1", ASKER)
+    line.run()
+    assert line.served() == {"v1": 2}
+
+
 def test_new_advisories_flag_what_runs_and_a_retired_release_is_left_alone(
     gated: Gated, tmp_path: Path
 ) -> None:

@@ -219,6 +219,8 @@ class Candidate:
     model_digest: str
     allow_pickle: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    admitted_at: datetime | None = None
+    """When fresh data last let this very image or release run; None when none ever did."""
 
 
 class RuleOutcome(StrEnum):

@@ -74,7 +74,12 @@ class VulnerabilityRule(_Frozen):
     )
     fixable_only: bool = Field(default=False, description="Block only what has a fixed version.")
     data_age_days_max: float = Field(
-        default=7, gt=0, description="Older advisory data refuses, whatever it says."
+        default=7, gt=0, description="Older advisory data refuses new releases, whatever it says."
+    )
+    admitted_data_age_days_max: float = Field(
+        default=30,
+        gt=0,
+        description="What fresh data let run before starts again, flagged, until the data is older than this.",
     )
 
 

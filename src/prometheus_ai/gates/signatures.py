@@ -2,7 +2,7 @@
 
 from prometheus_ai.domain.gate import Candidate, Evidence, RuleResult, SignatureCheck
 from prometheus_ai.domain.gate_policy import SignatureRule
-from prometheus_ai.gates.verdict import against, passed, skipped
+from prometheus_ai.gates.verdict import NO_IMAGE, against, passed, skipped
 
 MODEL_RULE = "model-signature"
 IMAGE_RULE = "image-signature"
@@ -22,7 +22,7 @@ def judge_model(candidate: Candidate, evidence: Evidence, rule: SignatureRule) -
 def judge_image(evidence: Evidence, rule: SignatureRule) -> RuleResult:
     """Demand signatures over the image's digest, where there is an image."""
     if not evidence.image:
-        return skipped(IMAGE_RULE, "this target runs no image")
+        return skipped(IMAGE_RULE, NO_IMAGE)
     return _judge(IMAGE_RULE, rule, evidence.image_signatures, evidence.image, IMAGE_PREDICATE)
 
 

@@ -6,6 +6,7 @@ from prometheus_ai.domain.gate import RuleOutcome, RuleResult
 from prometheus_ai.domain.gate_policy import Mode
 
 EVIDENCE_MAX = 20
+NO_IMAGE = "there is no image: none is made yet, or the target runs none"
 
 
 def passed(

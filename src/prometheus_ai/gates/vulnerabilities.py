@@ -25,10 +25,15 @@ def judge(
     if rule.mode == "off":
         reason = "the policy does not ask for advisories"
         return skipped(DATA_RULE, reason), skipped(RULE, reason)
-    return _judge_data(evidence, rule, now), _judge_findings(candidate, evidence, rule, policy, now)
+    return (
+        _judge_data(candidate, evidence, rule, now),
+        _judge_findings(candidate, evidence, rule, policy, now),
+    )
 
 
-def _judge_data(evidence: Evidence, rule: VulnerabilityRule, now: datetime) -> RuleResult:
+def _judge_data(
+    candidate: Candidate, evidence: Evidence, rule: VulnerabilityRule, now: datetime
+) -> RuleResult:
     data = evidence.advisories
     if not data.digest or data.newest_at is None:
         return against(
@@ -42,10 +47,24 @@ def _judge_data(evidence: Evidence, rule: VulnerabilityRule, now: datetime) -> R
     )
     until = data.newest_at + timedelta(days=rule.data_age_days_max)
     if now >= until:
-        age = (now - data.newest_at).days
-        message = f"the advisory data is {age} days old; {rule.data_age_days_max:g} are allowed"
+        message = (
+            f"the advisory data is {(now - data.newest_at).days} days old; "
+            f"{rule.data_age_days_max:g} are allowed"
+        )
+        ends = data.newest_at + timedelta(days=rule.admitted_data_age_days_max)
+        if rule.mode == "enforce" and candidate.admitted_at is not None and now < ends:
+            return _as_before(message, facts, candidate.admitted_at, ends)
         return against(DATA_RULE, rule.mode, message, facts, "`pai advisories update`")
     return passed(DATA_RULE, "the advisory data is fresh", facts, until)
+
+
+def _as_before(
+    message: str, facts: tuple[str, ...], admitted_at: datetime, ends: datetime
+) -> RuleResult:
+    """Warn of old data that lets start again what fresh data let run: an outage would make nothing safer."""
+    more = f"fresh data let it run on {admitted_at.date()}, so it starts again until {ends.date()}"
+    warned = against(DATA_RULE, "warn", f"{message}; {more}", facts, "`pai advisories update`")
+    return replace(warned, until=ends)
 
 
 def _judge_findings(

@@ -1,5 +1,7 @@
 """Digits on Docker with the gate on: what is refused, why, and what lets it pass."""
 
+import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ pytestmark = [
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "03-docker-gate"
 POISONED = Path("/tmp/pai-example-poisoned")
 BUILDS_S = 300
+BASE = "python:3.11-slim"
 WEAKNESS = "CVE-2022-21797"
 RISK = "accepted_risks: [{{id: {id}, owner: ops@example.org, reason: pre_dispatch is not used, expires: {at}}}]\n"
 
@@ -78,6 +81,16 @@ class Story:
         path.write_text((self.folder / name).read_text().replace(old, new))
         return str(path)
 
+    @contextlib.contextmanager
+    def another_image_under_the_tag(self, name: str) -> Iterator[None]:
+        """Let the base image lie under the tag of a backend's newest image."""
+        found = json.loads(self.pai("image", "verify", name, "--json"))
+        _docker("tag", BASE, found["tag"])
+        try:
+            yield
+        finally:
+            _docker("tag", found["image"], found["tag"])
+
     def serving(self) -> str:
         """Return the version that answers."""
         weights = self.installation.client().backend("digits")["summary"]["weights"]
@@ -86,6 +99,10 @@ class Story:
     def events(self) -> list[str]:
         """Return the kinds of the backend's events."""
         return [event["kind"] for event in self.installation.client().events("digits")]
+
+
+def _docker(*words: str) -> None:
+    subprocess.run(["docker", *words], check=True, capture_output=True, timeout=60)
 
 
 @pytest.fixture
@@ -129,6 +146,11 @@ def test_the_gate_on_docker_refuses_for_readable_reasons_and_lets_the_mended_pas
     story.pai("model", "sign", "digits", "--image", "--key", str(story.folder / "release.pem"))
     story.pai("deploy", signed, "--wait")
     assert story.serving() == "v3"
+    assert "signed by release" in story.pai("image", "verify", "digits")
+    with story.another_image_under_the_tag("digits"):
+        said = story.refused("image", "verify", "digits")
+        assert "digest: differs" in said
+        assert "do not sign it" in said
 
     now = datetime.now(UTC)
     story.policy(signed=False, risk_until=now + timedelta(days=30))

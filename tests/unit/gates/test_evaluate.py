@@ -211,3 +211,33 @@ def test_by_default_a_critical_weakness_without_a_fix_is_no_refusal_but_strictly
     evidence = replace(GOOD, vulnerabilities=(replace(CRITICAL, fixed_in=()),))
     assert judge(evidence, DEFAULT_POLICY).allowed
     assert not judge(evidence).allowed
+
+
+STALE_SINCE = NOW + timedelta(days=6)
+"""When ``FRESH`` is a week old."""
+
+
+def judge_admitted(now: datetime, evidence: Evidence = GOOD) -> GateReport:
+    return evaluate(replace(CANDIDATE, admitted_at=NOW), evidence, STRICT, now)
+
+
+def test_data_that_grew_old_lets_start_again_what_fresh_data_let_run_and_says_so() -> None:
+    assert refused_by(judge(GOOD, now=STALE_SINCE)) == {"advisory-data"}
+    report = judge_admitted(STALE_SINCE)
+    assert report.allowed
+    (warned,) = [one for one in report.results if one.outcome is RuleOutcome.WARN]
+    assert warned.rule == "advisory-data"
+    assert "7 are allowed; fresh data let it run on 2026-01-10" in warned.message
+    assert report.look_again_at == NOW + timedelta(days=29)
+
+
+def test_old_data_refuses_in_the_end_what_it_let_run() -> None:
+    assert judge_admitted(NOW + timedelta(days=29) - timedelta(seconds=1)).allowed
+    assert refused_by(judge_admitted(NOW + timedelta(days=29))) == {"advisory-data"}
+
+
+def test_what_ran_before_is_judged_by_everything_else_as_ever() -> None:
+    known = replace(GOOD, vulnerabilities=(CRITICAL,))
+    assert refused_by(judge_admitted(STALE_SINCE, known)) == {"vulnerabilities"}
+    absent = replace(GOOD, advisories=AdvisoryData())
+    assert refused_by(judge_admitted(STALE_SINCE, absent)) == {"advisory-data"}

@@ -76,7 +76,11 @@ def _verify_backend(name: str, version: str | None, *, as_json: bool) -> int:
             output.write(f"  signature: {one.problem or f'{one.key}: {one.predicate}'}")
         said = f"signed by {', '.join(found.signed_by)}" if found.signed_by else "not signed"
         output.write(f"  {said}")
-        if not found.signed_by:
+        if wrong:
+            output.say(
+                "do not sign it: another image lies under this tag; deploy the release again"
+            )
+        elif not found.signed_by:
             output.say(f"sign it with `pai model sign {name} --image`")
     if wrong:
         return EXIT_BY_ERROR[Corrupted]

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import rfc8785
@@ -31,6 +32,7 @@ from prometheus_ai.domain.release import Artefact, Release
 from prometheus_ai.domain.spec import Spec
 from prometheus_ai.gates import evaluate, read_policy
 from prometheus_ai.gates.opinions import merge
+from prometheus_ai.gates.vulnerabilities import DATA_RULE
 
 ACTOR = "gate"
 POLICY_FILE = "policy.yaml"
@@ -105,8 +107,8 @@ def judge(plane: Plane, gate: Gate, release: Release) -> GateReport:
     """
     policy = _policy(gate)
     section = policy.section_of(release.backend, release.spec.target)
-    candidate = _candidate(release)
     evidence = _gather(plane, gate, release, policy, section)
+    candidate = _candidate(release, _admitted_at(plane, release, evidence.subject))
     report = evaluate(candidate, evidence, policy, plane.clock.now())
     _record(plane, gate, candidate, evidence, report)
     return report
@@ -145,7 +147,7 @@ def _unread(model: Artefact, scanner: str, error: Exception) -> ModelScan:
     )  # fmt: skip
 
 
-def _candidate(release: Release) -> Candidate:
+def _candidate(release: Release, admitted_at: datetime | None) -> Candidate:
     return Candidate(
         backend=release.backend,
         version=release.version,
@@ -153,7 +155,17 @@ def _candidate(release: Release) -> Candidate:
         model_digest=release.inputs.model.digest,
         allow_pickle=release.spec.model.allow_pickle,
         labels=release.spec.labels,
+        admitted_at=admitted_at,
     )
+
+
+def _admitted_at(plane: Plane, release: Release, subject: str) -> datetime | None:
+    """Return when fresh data last let this very subject run: another image of the release is another matter."""
+    with plane.store.read() as reading:
+        held = json.loads(reading.setting(_admission(release.backend, release.version)) or "{}")
+    if not subject or held.get("subject") != subject:
+        return None
+    return datetime.fromisoformat(held["at"])
 
 
 def _gather(
@@ -243,6 +255,7 @@ def _record(
             "backend": candidate.backend, "version": candidate.version, "target": candidate.target,
             "model_digest": candidate.model_digest, "allow_pickle": candidate.allow_pickle,
             "labels": dict(candidate.labels),
+            "admitted_at": candidate.admitted_at.isoformat() if candidate.admitted_at else None,
         },
         "evidence": _EVIDENCE.dump_python(evidence, mode="json"),
         "policy": _policy(gate).model_dump(mode="json"),
@@ -256,12 +269,16 @@ def _record(
         "refused_by": [one.rule for one in report.refusals],
         "warned_by": [one.rule for one in report.results if one.outcome is RuleOutcome.WARN],
         "model": candidate.model_digest,
+        "image": evidence.image,
         "advisories": evidence.advisories.digest,
     }
     name = report_setting(candidate.backend, candidate.version)
     with plane.lock, plane.store.write() as tx:
         before = json.loads(tx.setting(name) or "{}")
         tx.put_setting(name, json.dumps({"document": digest, "after": after}))
+        if report.allowed and evidence.subject and _is_by_fresh_data(report):
+            admitted = {"subject": evidence.subject, "at": report.at.isoformat()}
+            tx.put_setting(_admission(candidate.backend, candidate.version), json.dumps(admitted))
         if before.get("after") == after:
             return
         note(
@@ -270,11 +287,30 @@ def _record(
             Kind.GATE_PASSED if report.allowed else Kind.GATE_REFUSED,
             Change(
                 actor=ACTOR,
-                reason=report.refusals[0].message if report.refusals else "every rule agrees",
+                reason=_in_words(report),
                 about=(candidate.backend, candidate.version or None),
                 after={**after, "document": digest},
             ),
         )
+
+
+def _in_words(report: GateReport) -> str:
+    """Return what a decision says: why it refuses, or which rules only warn."""
+    if report.refusals:
+        return report.refusals[0].message
+    warned = [one for one in report.results if one.outcome is RuleOutcome.WARN]
+    if not warned:
+        return "every rule agrees"
+    said = "; ".join(f"{one.rule}: {one.message}" for one in warned)
+    return f"no rule refuses, {len(warned)} warned: {said}"
+
+
+def _is_by_fresh_data(report: GateReport) -> bool:
+    return any(one.rule == DATA_RULE and one.outcome is RuleOutcome.PASS for one in report.results)
+
+
+def _admission(backend: str, version: str) -> str:
+    return f"gate-admitted/{backend}/{version}"
 
 
 def report_setting(backend: str, version: str) -> str:

@@ -11,6 +11,7 @@ from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.gate import GateReport, RuleOutcome
 from prometheus_ai.domain.release import Release, ReleasePhase
 from prometheus_ai.gates import policy_digest, read_policy
+from prometheus_ai.gates.vulnerabilities import DATA_RULE as DATA
 from prometheus_ai.gates.vulnerabilities import RULE as VULNERABILITIES
 
 LIVING = frozenset({ReleasePhase.STARTING, ReleasePhase.READY})
@@ -96,6 +97,9 @@ def _flag_of(report: GateReport) -> str:
     if report.refusals:
         return f"the gate would refuse it now: {report.refusals[0].message}"
     for one in report.results:
+        # With a date the warning is about data that is too old, and from that date on it refuses.
+        if one.rule == DATA and one.outcome is RuleOutcome.WARN and one.until is not None:
+            return f"warning: {one.message}"
         # Evidence is empty where nothing was compared: that is no news about the release.
         if one.rule == VULNERABILITIES and one.outcome is RuleOutcome.WARN and one.evidence:
             return f"warning: {one.message}"
