@@ -92,9 +92,21 @@ def grpc_cluster(backend: str, release: RoutedRelease) -> dict[str, Any]:
     """Return the cluster by which gRPC reaches a release; its replicas stand at their gRPC ports.
 
     It counts under the release's own name, so a release has one set of numbers.
+    Where calls are held it leads to a place of waiting that speaks HTTP/1.1 alone: Envoy keeps the
+    message and sends it again, to what the cluster has become, when it is told that the release is awake.
     """
     found = cluster(backend, release)
     name = f"{found['name']}{SUFFIX}"
+    if is_held(release):
+        # All who waited are sent again at the same moment, which is not a storm of retries.
+        found["circuit_breakers"]["thresholds"][0]["retry_budget"] = {
+            "budget_percent": {"value": 100},
+            "min_retry_concurrency": REQUESTS_MAX,
+        }
+        return found | {
+            "name": name,
+            "load_assignment": found["load_assignment"] | {"cluster_name": name},
+        }
     options = found["typed_extension_protocol_options"][_HTTP_OPTIONS]
     options["explicit_http_config"] = {
         "http2_protocol_options": {"max_concurrent_streams": STREAMS_MAX}

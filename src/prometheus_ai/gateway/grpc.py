@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from prometheus_ai.domain.route import BackendRoute, RoutedRelease
+from prometheus_ai.gateway.balance import is_held
 
 SUFFIX = "#grpc"
 """After the name of a release's cluster; both count as the release in statistics."""
@@ -16,14 +17,17 @@ def offers_grpc(release: RoutedRelease) -> bool:
 
 
 def as_grpc(route: BackendRoute) -> BackendRoute:
-    """Return a backend with the releases and replicas that gRPC reaches; nothing is held or copied there."""
+    """Return a backend with the releases and replicas that gRPC reaches; nothing is copied there.
+
+    Whether a release that sleeps takes gRPC is seen when it is awake, so its calls are held.
+    """
     return replace(
         route,
         mirror=None,
         releases=tuple(
             replace(
                 release,
-                hold=None,
+                hold=release.hold if is_held(release) else None,
                 replicas=tuple(
                     replace(one, endpoint=replace(one.endpoint, port=one.endpoint.grpc_port or 0))
                     for one in release.replicas
@@ -31,6 +35,6 @@ def as_grpc(route: BackendRoute) -> BackendRoute:
                 ),
             )
             for release in route.releases
-            if offers_grpc(release)
+            if offers_grpc(release) or is_held(release)
         ),
     )

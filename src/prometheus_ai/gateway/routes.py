@@ -14,6 +14,10 @@ BACKEND_HEADER = "x-pai-backend"
 RELEASE_HEADER = "x-pai-release"
 HOLD_HEADER = "x-pai-hold"
 """Tells whoever holds a request which release it waits for."""
+AWAKE_HEADER = "x-pai-awake"
+"""Says of a held call's answer that the release is awake now, so the call is sent again."""
+SENT_AGAIN_MAX = 10
+"""How often a held call is sent again at most: the threads of Envoy learn of a replica one by one."""
 SHADOW_HEADER = "x-pai-shadow"
 """Marks the copy of a request; the gateway takes it from everybody else's."""
 RETRY_AFTER_S = 1
@@ -210,8 +214,15 @@ def _action(releases: tuple[RoutedRelease, ...]) -> dict[str, Any]:
         # Without it a stream that waits longer than the listener's idle limit would be cut.
         "idle_timeout": _seconds(timeout_s + 5),
     }
+    retry_on = _RETRY_ON
     if all(release.is_idempotent for release in releases):
-        action["retry_policy"] = _retry_policy(f"{_RETRY_ON},reset")
+        retry_on = f"{_RETRY_ON},reset"
+        action["retry_policy"] = _retry_policy(retry_on)
+    if any(is_held(release) for release in releases):
+        action["retry_policy"] = _retry_policy(f"{retry_on},retriable-headers") | {
+            "retriable_headers": [{"name": AWAKE_HEADER, "present_match": True}],
+            "num_retries": SENT_AGAIN_MAX,
+        }
     return action
 
 

@@ -1,10 +1,13 @@
 """Real Envoy, real replicas."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from prometheus_ai.domain.route import RoutedRelease
+from tests.e2e.gateway.model_server import Server
 from tests.e2e.gateway.rig import GatewayRig
 from tests.e2e.gateway.upstream import Upstream
 
@@ -48,3 +51,14 @@ def two() -> Iterator[Upstream]:
     upstream = Upstream("two")
     yield upstream
     upstream.close()
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RoutedRelease, ...]]:
+    """Two releases of one model, each with a replica that takes gRPC."""
+    folder = tmp_path_factory.mktemp("replicas")
+    with ExitStack() as stack:
+        servers = [Server(folder / f"v{number}", f"v{number}", number) for number in (1, 2)]
+        for server in servers:
+            stack.callback(server.close)
+        yield tuple(server.release() for server in servers)

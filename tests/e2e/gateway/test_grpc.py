@@ -1,80 +1,22 @@
 """gRPC through the gateway: the Triton client, unchanged, meets the release that the weights say."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
-from prometheus_ai.domain.replica import Endpoint
-from prometheus_ai.domain.route import RoutedRelease, RoutedReplica
+from prometheus_ai.domain.route import RoutedRelease
+from tests.e2e.gateway.model_server import ask
 from tests.e2e.gateway.rig import GatewayRig, release, route, wait_until
 from tests.e2e.gateway.upstream import Upstream
 
 pytestmark = pytest.mark.e2e
 
-MODEL = """
-class Plus:
-    signature = {{
-        "inputs": [{{"name": "x", "datatype": "INT64", "shape": [-1, 1]}}],
-        "outputs": [{{"name": "y", "datatype": "INT64", "shape": [-1, 1]}}],
-    }}
-
-    def predict(self, batch):
-        return {{"y": batch["x"] + {more}}}
-"""
 CALLS = 40
-
-
-class Server:
-    """One replica of one release: the model server, with gRPC."""
-
-    def __init__(self, folder: Path, version: str, more: int) -> None:
-        folder.mkdir()
-        model, self._announce = folder / "model.py", folder / "announce.json"
-        model.write_text(MODEL.format(more=more))
-        self.version = version
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "prometheus_ai_runtime", "serve", f"plus={model}",
-             "--engine", "python", "--port", "0", "--grpc-port", "0",
-             "--announce", str(self._announce)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-
-    def release(self) -> RoutedRelease:
-        """Return the release, as a table has it once the server listens."""
-        wait_until(self._announce.exists, "the replica listens")
-        said = json.loads(self._announce.read_text())
-        endpoint = Endpoint(host="127.0.0.1", port=said["http_port"], grpc_port=said["grpc_port"])
-        return RoutedRelease(
-            version=self.version,
-            replicas=(RoutedReplica(id=f"plus-{self.version}", endpoint=endpoint),),
-            request_timeout_s=10.0,
-            request_bytes_max=2**20,
-        )
-
-    def close(self) -> None:
-        """End it."""
-        self.process.kill()
-        self.process.wait(10)
-
-
-@pytest.fixture(scope="module")
-def releases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RoutedRelease, ...]]:
-    folder = tmp_path_factory.mktemp("replicas")
-    with ExitStack() as stack:
-        servers = [Server(folder / f"v{number}", f"v{number}", number) for number in (1, 2)]
-        for server in servers:
-            stack.callback(server.close)
-        yield tuple(server.release() for server in servers)
 
 
 @pytest.fixture
@@ -91,13 +33,6 @@ def _is_ready(client: Any, headers: dict[str, str]) -> bool:
         return bool(client.is_model_ready("plus", headers=headers))
     except InferenceServerException:
         return False
-
-
-def ask(client: Any, **metadata: str) -> int:
-    tensor = triton.InferInput("x", [1, 1], "INT64")
-    tensor.set_data_from_numpy(np.array([[40]], np.int64))
-    headers = {name.replace("_", "-"): value for name, value in metadata.items()}
-    return int(client.infer("plus", [tensor], headers=headers).as_numpy("y")[0, 0])
 
 
 def test_calls_are_split_by_weight(client: Any) -> None:

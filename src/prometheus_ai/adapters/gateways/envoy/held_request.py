@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import h11
 
+from prometheus_ai.adapters.gateways.envoy.grpc_refusal import UNAVAILABLE, refusal_headers
 from prometheus_ai.domain.replica import Endpoint
 
 HEAD_BYTES_MAX = 64 * 2**10
@@ -16,6 +17,8 @@ HEAD_BYTES_MAX = 64 * 2**10
 READ_BYTES = 64 * 2**10
 CONNECT_S = 2.0
 HOLD_HEADER = b"x-pai-hold"
+AWAKE_HEADER = b"x-pai-awake"
+"""Has the gateway send a held call again, now that there is a replica."""
 _OF_ONE_CONNECTION = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"upgrade"})
 
 Headers = list[tuple[bytes, bytes]]
@@ -24,9 +27,14 @@ Headers = list[tuple[bytes, bytes]]
 class Refused(Exception):
     """The request is not passed on; the caller is told why and when to come back."""
 
+    grpc_status = UNAVAILABLE
+    is_awake = False
+    """Whether the gateway may send the call again itself."""
+
     def __init__(self, text: str, *, retry_after_s: float = 1.0, status: int = 503) -> None:
         super().__init__(text)
-        self.text, self.retry_after_s, self.status = text, retry_after_s, status
+        self.text, self.status = text, status
+        self.retry_after_s = max(1, math.ceil(retry_after_s))
 
 
 @dataclass(kw_only=True)
@@ -38,11 +46,17 @@ class Caller:
     wire: h11.Connection = field(
         default_factory=lambda: h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD_BYTES_MAX)
     )
+    is_grpc: bool = False
+    """Whether its request is a gRPC call, known once the head is read."""
 
     async def head(self) -> h11.Request | None:
         """Read the head; None when the caller went away."""
         event = await next_event(self.wire, self.reader)
-        return event if isinstance(event, h11.Request) else None
+        if not isinstance(event, h11.Request):
+            return None
+        kind = dict(event.headers).get(b"content-type", b"")
+        self.is_grpc = kind.startswith(b"application/grpc")
+        return event
 
     async def body(self, take: Callable[[int], None]) -> list[bytes]:
         """Read the body; ``take`` is told of every piece's size and may refuse it.
@@ -75,14 +89,19 @@ class Caller:
         """Answer that the request is not passed on, if nothing was answered yet."""
         if self.wire.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return
-        body = json.dumps({"error": refused.text}).encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode()),
-            (b"retry-after", str(max(1, math.ceil(refused.retry_after_s))).encode()),
-            (b"connection", b"close"),
-        ]
-        await self.send(h11.Response(status_code=refused.status, headers=headers))
+        if self.is_grpc:
+            body, status = b"", 200
+            headers = refusal_headers(refused.grpc_status, refused.text, refused.retry_after_s)
+        else:
+            body, status = json.dumps({"error": refused.text}).encode(), refused.status
+            headers = [
+                (b"content-type", b"application/json"),
+                (b"retry-after", str(refused.retry_after_s).encode()),
+            ]
+        if refused.is_awake:
+            headers.append((AWAKE_HEADER, b"1"))
+        headers += [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+        await self.send(h11.Response(status_code=status, headers=headers))
         await self.send(h11.Data(data=body))
         await self.send(h11.EndOfMessage())
 
@@ -134,11 +153,12 @@ async def next_event(wire: h11.Connection, reader: asyncio.StreamReader) -> h11.
         wire.receive_data(await reader.read(READ_BYTES))
 
 
-async def first_of(main: Awaitable[None], other: Awaitable[None], within_s: float) -> bool:
+async def first_of(main: Awaitable[object], other: Awaitable[object], within_s: float) -> bool:
     """Await the first within a bound, unless the other ends before; return whether the first ended.
 
     Raises:
         TimeoutError: neither ended in time.
+        Exception: whatever the one that ended raised.
     """
     tasks = [asyncio.ensure_future(main), asyncio.ensure_future(other)]
     try:
@@ -148,6 +168,7 @@ async def first_of(main: Awaitable[None], other: Awaitable[None], within_s: floa
         if tasks[0] in done:
             tasks[0].result()
             return True
+        tasks[1].result()
         return False
     finally:
         for task in tasks:

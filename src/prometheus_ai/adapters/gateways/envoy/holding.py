@@ -15,6 +15,7 @@ from pathlib import Path
 
 import h11
 
+from prometheus_ai.adapters.gateways.envoy.grpc_refusal import UNIMPLEMENTED
 from prometheus_ai.adapters.gateways.envoy.held_request import (
     HOLD_HEADER,
     Caller,
@@ -32,6 +33,8 @@ RETRY_S = 0.05
 CLOSE_S = 5.0
 SPARE_S = 5.0
 """What a replica gets beyond its own request timeout, which it enforces itself."""
+WISH_S = 5.0
+"""How long a release is still said to be waited for after a request that cannot wait for it was refused."""
 
 Key = tuple[str, str]
 
@@ -76,6 +79,7 @@ class Holding:
         # Counted from the clock, so that a number of a former process is not taken for one of this.
         self._number = time.time_ns() // 1_000_000
         self._waited_for: dict[Key, int] = {}
+        self._wished_until: dict[Key, float] = {}
         self._is_closing = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -131,9 +135,11 @@ class Holding:
             self._changed.wait_for(
                 lambda: self._number != after or self._is_closing, timeout=wait_s
             )
+            now = time.monotonic()
+            wished = {key: 1 for key, until in self._wished_until.items() if until > now}
             releases = tuple(
                 HeldRelease(backend=key[0], version=key[1], requests=count)
-                for key, count in sorted(self._waited_for.items())
+                for key, count in sorted((wished | self._waited_for).items())
             )
             return HeldReport(number=self._number, releases=releases)
 
@@ -216,27 +222,58 @@ class Holding:
         if place is None:
             raise Refused(f"nothing is known of a release {name!r}; try again in a moment")
         deadline = time.monotonic() + place.hold.wait_s
-        with self._counted(key, place):
-            if b"upgrade" in headers:
-                raise self._later(key, place, "a connection that is upgraded cannot wait for it")
-            taken = 0
-
-            def take(size: int) -> None:
-                nonlocal taken
-                if self._bytes + size > self._limits.bytes_max:
-                    raise self._later(key, place, "as many bytes are held as may be")
-                taken += size
-                self._bytes += size
-
+        with self._counted(key, place), self._taking(key, place) as take:
             try:
-                async with asyncio.timeout_at(_loop_time(deadline)):
-                    body = await caller.body(take)
-                await self._pass_on(key, place, deadline, (caller, request, body))
+                if caller.is_grpc or b"upgrade" in headers:
+                    await self._send_again(key, place, deadline, (caller, take))
+                else:
+                    async with asyncio.timeout_at(_loop_time(deadline)):
+                        body = await caller.body(take)
+                    await self._pass_on(key, place, deadline, (caller, request, body))
             except TimeoutError:
                 waited = f"it was not ready within {place.hold.wait_s:g} s"
                 raise self._later(key, place, waited) from None
-            finally:
-                self._bytes -= taken
+
+    @contextlib.contextmanager
+    def _taking(self, key: Key, place: _Place) -> Iterator[Callable[[int], None]]:
+        taken = 0
+
+        def take(size: int) -> None:
+            nonlocal taken
+            if self._bytes + size > self._limits.bytes_max:
+                raise self._later(key, place, "as many bytes are held as may be")
+            taken += size
+            self._bytes += size
+
+        try:
+            yield take
+        finally:
+            self._bytes -= taken
+
+    async def _send_again(
+        self, key: Key, place: _Place, deadline: float, held: tuple[Caller, Callable[[int], None]]
+    ) -> None:
+        """Hold a call or an upgrade, and refuse it when its release is awake.
+
+        The gateway has kept what it sent, and sends it again past this place: a stream goes on there.
+        """
+        caller, take = held
+
+        async def listen() -> None:
+            await caller.body(take)
+            await caller.gone()
+
+        if not await first_of(place.is_warm.wait(), listen(), deadline - time.monotonic()):
+            return
+        if self._places.get(key) is not place:
+            raise self._later(key, place, "it was replaced meanwhile")
+        if caller.is_grpc and all(one.grpc_port is None for one in place.endpoints):
+            refused = Refused(f"release {key[0]}/{key[1]} takes no gRPC")
+            refused.grpc_status = UNIMPLEMENTED
+            raise refused
+        refused = Refused(f"release {key[0]}/{key[1]} is awake now; send it again")
+        refused.is_awake = True
+        raise refused
 
     async def _pass_on(
         self,
@@ -294,6 +331,14 @@ class Holding:
                 self._report("waking", release=f"{key[0]}/{key[1]}")
 
     def _later(self, key: Key, place: _Place, why: str) -> Refused:
+        """Return the refusal of a request for a release that sleeps, which is woken nevertheless."""
+        with self._changed:
+            now = time.monotonic()
+            self._wished_until = {k: at for k, at in self._wished_until.items() if at > now}
+            if key not in self._waited_for and key not in self._wished_until:
+                self._number += 1
+                self._changed.notify_all()
+            self._wished_until[key] = now + WISH_S
         waited_s = time.monotonic() - place.since if place.waiting else 0.0
         return Refused(
             f"release {key[0]}/{key[1]} is asleep and being woken; {why}",
