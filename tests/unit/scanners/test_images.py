@@ -6,10 +6,12 @@ import hashlib
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from backports import zstd
 
 from prometheus_ai.adapters.scanners.images import LayeredImageScanner, write_cyclonedx
 from prometheus_ai.adapters.scanners.images.secrets import secrets_in
@@ -89,7 +91,7 @@ def archive(path: Path, layers: list[bytes], config: dict[str, Any] | None = Non
     return path
 
 
-def layout(path: Path, layers: list[bytes]) -> Path:
+def layout(path: Path, layers: list[bytes], pack: Callable[[bytes], bytes] = gzip.compress) -> Path:
     blobs = path / "blobs" / "sha256"
     blobs.mkdir(parents=True)
 
@@ -98,10 +100,17 @@ def layout(path: Path, layers: list[bytes]) -> Path:
         (blobs / name).write_bytes(data)
         return {"digest": f"sha256:{name}", "size": len(data)}
 
-    packed = [put(gzip.compress(one)) for one in layers]
+    packed = [put(pack(one)) for one in layers]
     manifest = put(json.dumps({"config": put(b"{}"), "layers": packed}).encode())
     (path / "index.json").write_text(json.dumps({"manifests": [manifest]}))
     return path
+
+
+def zstd_in_pieces(data: bytes) -> bytes:
+    """Compress into two frames and one to be skipped, as images that are fetched piece by piece have them."""
+    skipped = b"\x50\x2a\x4d\x18" + (4).to_bytes(4, "little") + b"toc!"
+    half = len(data) // 2
+    return zstd.compress(data[:half]) + zstd.compress(data[half:]) + skipped
 
 
 def scan(path: Path) -> ImageScan:
@@ -163,11 +172,15 @@ def test_every_form_of_a_saved_image_gives_the_same_packages(tmp_path: Path) -> 
         (root / name).write_bytes(data)
     flat = tmp_path / "root.tar"
     flat.write_bytes(layer({**BASE, **APP}))
+    packed = tmp_path / "a.tar.zst"
+    packed.write_bytes(zstd.compress(archive(tmp_path / "plain.tar", layers).read_bytes()))
     seen = [
         sorted(one.purl for one in scan(path).sbom.components)
         for path in (
             archive(tmp_path / "a.tar", layers),
             layout(tmp_path / "oci", layers),
+            layout(tmp_path / "zstd", layers, zstd_in_pieces),
+            packed,
             root,
             flat,
         )
@@ -175,11 +188,23 @@ def test_every_form_of_a_saved_image_gives_the_same_packages(tmp_path: Path) -> 
     assert all(one == seen[0] for one in seen)
 
 
+@pytest.mark.parametrize("name", ["weights.bin", "notes.txt", "data", "model.dat"])
+def test_a_pickle_in_an_image_is_looked_into_whatever_its_name(tmp_path: Path, name: str) -> None:
+    found = scan(
+        archive(tmp_path / "image.tar", [layer({f"opt/app/{name}": APP["app/model.pkl"]})])
+    )
+    (model,) = found.models
+    assert not model.is_clean
+    assert "system" in model.findings[0].message
+
+
 def test_a_damaged_image_is_an_error(tmp_path: Path) -> None:
     whole = archive(tmp_path / "image.tar", [layer(BASE)]).read_bytes()
     (tmp_path / "half.tar").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "text").write_text("no image")
-    for name in ("half.tar", "text"):
+    (tmp_path / "half.tar.zst").write_bytes(zstd.compress(whole)[:-9])
+    (tmp_path / "noise.zst").write_bytes(zstd.compress(b"")[:4] + b"\xff" * 64)
+    for name in ("half.tar", "text", "half.tar.zst", "noise.zst"):
         with pytest.raises(InvalidInput):
             scan(tmp_path / name)
 

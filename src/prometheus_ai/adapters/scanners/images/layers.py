@@ -14,12 +14,17 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
+from backports import zstd
+
 from prometheus_ai.domain.errors import InvalidInput
 
 CONFIG_BYTES_MAX = 16 * 2**20
 EXPANDED_BYTES_MAX = 64 * 2**30
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
+_UNREADABLE = (
+    tarfile.TarError, OSError, ValueError, KeyError, EOFError, zlib.error, zstd.ZstdError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +53,7 @@ def open_image(path: Path, stack: contextlib.ExitStack) -> SavedImage:
     try:
         if path.is_dir():
             return _open_folder(path, stack)
-        outer = stack.enter_context(tarfile.open(path))  # noqa: SIM115 - the stack closes it
+        outer = _open_outer(path, stack)
         names = {member.name.removeprefix("./"): member for member in outer.getmembers()}
         if "manifest.json" in names:
             return _open_archive(outer, names, stack)
@@ -56,8 +61,16 @@ def open_image(path: Path, stack: contextlib.ExitStack) -> SavedImage:
             return _open_layout(_TarBlobs(outer, names), stack)
         outer_digest = _digest_of(path)
         return SavedImage(digest=outer_digest, layers=[Layer(digest=outer_digest, tar=outer)])
-    except (tarfile.TarError, OSError, ValueError, KeyError, EOFError, zlib.error) as error:
+    except _UNREADABLE as error:
         raise InvalidInput(f"{path} is no image that can be read: {error}") from error
+
+
+def _open_outer(path: Path, stack: contextlib.ExitStack) -> tarfile.TarFile:
+    file = stack.enter_context(path.open("rb"))
+    if file.read(4) == _ZSTD:
+        file.seek(0)
+        return _open_layer(file, stack)
+    return stack.enter_context(tarfile.open(path))
 
 
 def _open_folder(path: Path, stack: contextlib.ExitStack) -> SavedImage:
@@ -109,19 +122,24 @@ def _open_layer(file: IO[bytes], stack: contextlib.ExitStack) -> tarfile.TarFile
     head = file.read(4)
     file.seek(0)
     if head == _ZSTD:
-        raise ValueError("a layer is compressed with zstd, which cannot be read here")
-    if head[:2] == _GZIP:
-        copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-        with gzip.open(file) as expanded:
-            size = 0
-            while chunk := expanded.read(1 << 20):
-                size += len(chunk)
-                if size > EXPANDED_BYTES_MAX:
-                    raise ValueError(f"a layer expands beyond {EXPANDED_BYTES_MAX} bytes")
-                copy.write(chunk)
-        copy.seek(0)
-        return stack.enter_context(tarfile.open(fileobj=copy, mode="r:"))
+        file = _expanded(zstd.ZstdFile(file), stack)
+    elif head[:2] == _GZIP:
+        file = _expanded(gzip.GzipFile(fileobj=file), stack)
     return stack.enter_context(tarfile.open(fileobj=file, mode="r:"))
+
+
+def _expanded(packed: IO[bytes], stack: contextlib.ExitStack) -> IO[bytes]:
+    """Return the content as a file of its own, in which one can go back."""
+    copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    with packed:
+        size = 0
+        while chunk := packed.read(1 << 20):
+            size += len(chunk)
+            if size > EXPANDED_BYTES_MAX:
+                raise ValueError(f"a layer expands beyond {EXPANDED_BYTES_MAX} bytes")
+            copy.write(chunk)
+    copy.seek(0)
+    return copy
 
 
 class _FolderBlobs:

@@ -2,9 +2,11 @@
 
 import contextlib
 import hashlib
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from prometheus_ai.adapters.scanners.images.cyclonedx import write_cyclonedx
 from prometheus_ai.adapters.scanners.images.layers import (
@@ -36,8 +38,11 @@ DATABASE_BYTES_MAX = 64 * 2**20
 MODELS_MAX = 200
 MODEL_ENDINGS = (
     ".pkl", ".pickle", ".joblib", ".skops", ".onnx", ".pt", ".pth", ".pt2", ".ckpt", ".safetensors",
-    ".gguf", ".keras", ".h5", ".npz", ".ubj",
+    ".gguf", ".keras", ".h5", ".npz", ".ubj", ".dill", ".sav",
 )  # fmt: skip
+_HEAD_BYTES = 128
+_PICKLE = re.compile(rb"\x80[\x02-\x05][\x80-\x95()\]}GJKMNXcq]")
+_TORCH = re.compile(rb"PK\x03\x04.{26,100}/data\.pkl", re.DOTALL)
 _PACKAGED = ("/site-packages/", "/dist-packages/", "usr/share/", "usr/lib/python3")
 # Kinds of files that hold no credentials of a user's, and much of an image's bytes.
 _DATA_ENDINGS = (
@@ -103,12 +108,12 @@ class LayeredImageScanner:
     def _models(self, layer: Layer) -> Iterator[tuple[str, ModelScan]]:
         count = 0
         for name, member in files_of(layer):
-            if not member.isreg() or not name.endswith(MODEL_ENDINGS) or _is_packaged(name):
+            if not member.isreg() or _is_packaged(name):
+                continue
+            source = layer.tar.extractfile(member)
+            if source is None or not (name.endswith(MODEL_ENDINGS) or _may_be_pickle(source)):
                 continue
             count += 1
-            source = layer.tar.extractfile(member)
-            if source is None:
-                continue
             if count > MODELS_MAX:
                 yield name, _unscanned(name, member.size)
                 continue
@@ -204,6 +209,13 @@ def _config_secrets(image: SavedImage) -> Iterator[SecretFinding]:
         yield from secrets_in(str(line).encode(), "(environment of the image)")
     for number, step in enumerate(image.config.get("history") or (), 1):
         yield from secrets_in(str(step.get("created_by", "")).encode(), f"(history, step {number})")
+
+
+def _may_be_pickle(source: IO[bytes]) -> bool:
+    """Whether a file begins as pickles of protocol 2 and newer do, or as what PyTorch makes of them."""
+    head = source.read(_HEAD_BYTES)
+    source.seek(0)
+    return _PICKLE.match(head) is not None or _TORCH.match(head) is not None
 
 
 def _is_packaged(name: str) -> bool:
