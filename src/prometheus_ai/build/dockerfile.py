@@ -37,6 +37,13 @@ _SETTINGS = (
     " UV_NO_PROGRESS=1 PYTHONDONTWRITEBYTECODE=1"
 )
 
+# Parts of the standard library that no server imports, and what others installed beside it.
+_UNCOMPILED = (
+    "test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip", "distutils",
+    "pydoc_data", "site-packages", "dist-packages",
+)  # fmt: skip
+_COMPILE = "python3 -B -m compileall -q -j 0 --invalidation-mode unchecked-hash"
+
 _CHECKED = "--interval=10s --timeout=3s --start-period=120s"
 
 PartName = Literal["heavy", "light"]
@@ -62,6 +69,8 @@ def dockerfile(content: Content) -> str:
     blocks = [_tools(content.base)]
     if content.compiled:
         blocks.append(_builder())
+    if content.bytecode == "cold-start":
+        blocks.append(_interpreter())
     blocks += [_dependencies(name, content) for name in content.parts]
     blocks.append(_server(content))
     blocks.append(_runtime(content))
@@ -108,6 +117,23 @@ def _builder() -> str:
             "mkdir /wheels",
             "python3 -m pip wheel --quiet --no-deps --require-hashes -r /dev/compiled.txt -w /wheels",
             mounts=(*_SECRETS, "--mount=type=bind,source=locks/compiled.txt,target=/dev/compiled.txt"),
+        ),
+    ])  # fmt: skip
+
+
+def _interpreter() -> str:
+    """Compile the standard library: bases carry none of its bytecode, or one that its files' times deny."""
+    left_out = f"-x '/({'|'.join(_UNCOMPILED)})/'"
+    return "\n".join([
+        "# The standard library's bytecode, without which every start compiles what it imports.",
+        "FROM base AS interpreter",
+        _run(
+            "lib=$(python3 -c 'import os; print(os.path.dirname(os.__file__))')",
+            'find "$lib" -type d -name __pycache__ -prune -exec rm -rf {} +',
+            f'({_COMPILE} {left_out} "$lib" || true)',
+            "mkdir /bytecode",
+            'find "$lib" -type d -name __pycache__ | tar -c -T - | tar -x -C /bytecode',
+            f"find /bytecode -exec touch -h -d @{EPOCH} {{}} +",
         ),
     ])  # fmt: skip
 
@@ -161,8 +187,7 @@ def _finish(bytecode: Bytecode) -> list[str]:
     if bytecode == "cold-start":
         # Bytecode that is checked against nothing stays valid although all files get one time.
         # Packages carry templates that are no Python: their failure is none of the build's.
-        compiling = f"python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash {VENV}/lib"
-        steps.append(f"({compiling} || true)")
+        steps.append(f"({_COMPILE} {VENV}/lib || true)")
     steps.append(f"find {PREFIX} -exec touch -h -d @{EPOCH} {{}} +")
     return steps
 
@@ -170,6 +195,8 @@ def _finish(bytecode: Bytecode) -> list[str]:
 def _runtime(content: Content) -> str:
     # Copied, though the step's own layer holds the same files: engines touch /etc after a step, at their own time.
     copies = [f"COPY --from={name} {PREFIX} {PREFIX}" for name in content.parts]
+    if content.bytecode == "cold-start":
+        copies.insert(0, "COPY --from=interpreter /bytecode /")
     return "\n".join(
         ["# Interpreter and packages, no build tools.", "FROM base AS runtime", *copies]
     )

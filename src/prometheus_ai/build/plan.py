@@ -97,7 +97,7 @@ def plan_image(release: Release, inputs: PlanInputs) -> BuildPlan:
         tag=image_tag(inputs.home, release),
         dockerfile=f'{text}LABEL {LABEL_PLAN}="{digest}"\n',
         files=files,
-        stages=_stages(heavy, light, compiled, weights),
+        stages=_stages(heavy, light, compiled, weights, chosen.bytecode),
         labels={**labels, LABEL_PLAN: digest},
         base=inputs.base,
         weights=weights,
@@ -143,13 +143,17 @@ def _digest(release: Release, inputs: PlanInputs, text: str, files: Mapping[str,
     return "sha256:" + hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _stages(heavy: Names, light: Names, compiled: Names, weights: str) -> tuple[Stage, ...]:
+def _stages(
+    heavy: Names, light: Names, compiled: Names, weights: str, bytecode: str
+) -> tuple[Stage, ...]:
     stages = [Stage(name="tools", does="uv, pinned by digest; not in the result")]
     if compiled:
         names = tuple(name for name, _ in compiled)
         stages.append(
             Stage(name="builder", does="compilers for packages without a wheel", packages=names)
         )
+    if bytecode == "cold-start":
+        stages.append(Stage(name="interpreter", does="bytecode of the standard library"))
     if heavy:
         names = tuple(name for name, _ in heavy)
         stages.append(Stage(name="heavy", does="large packages that change seldom", packages=names))
