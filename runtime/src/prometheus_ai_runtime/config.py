@@ -1,6 +1,7 @@
 """What the server is told: models, batching, limits, timeouts. Unknown fields are errors that name the field."""
 
 import dataclasses
+import functools
 import types
 import typing
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from prometheus_ai_runtime.signature import DATATYPES, Signature, TensorSpec
 
 ENGINES = ("onnx", "sklearn", "xgboost", "lightgbm", "torch", "huggingface", "python")
 
+NON_FINITE = ("reject", "allow", "engine")
 COST_NAMES = ("rows", "elements", "pixels", "tokens", "bytes", "words")
 
 
@@ -165,7 +167,11 @@ def parse_config(raw: Any) -> ServerConfig:
         if not isinstance(listed, list):
             raise ConfigError("`models` must be a list")
         models = tuple(parse_model(item, f"models[{i}].") for i, item in enumerate(listed))
-    return typing.cast(ServerConfig, _decode(ServerConfig, server, "", models=models))
+    config = typing.cast(ServerConfig, _decode(ServerConfig, server, "", models=models))
+    if config.limits.non_finite not in NON_FINITE:
+        known = ", ".join(NON_FINITE)
+        raise ConfigError(f"`limits.non_finite` is {config.limits.non_finite!r}; known: {known}")
+    return config
 
 
 def parse_model(raw: Any, where: str) -> ModelConfig:
@@ -176,12 +182,21 @@ def parse_model(raw: Any, where: str) -> ModelConfig:
     if model.batching.cost not in COST_NAMES:
         known = ", ".join(COST_NAMES)
         raise ConfigError(f"`{where}batching.cost` is {model.batching.cost!r}; known: {known}")
+    _check_preferred_rows(model.batching, f"{where}batching.preferred_rows")
     if model.isolation not in ("none", "process"):
         raise ConfigError(f"`{where}isolation` must be none or process, not {model.isolation!r}")
     for label, value in (("name", model.name), ("version", model.version)):
         if not value or not all(c.isalnum() or c in "._-" for c in value) or not value.isascii():
             raise ConfigError(f"`{where}{label}` must be letters, digits, '.', '_', '-': {value!r}")
     return model
+
+
+def _check_preferred_rows(batching: Batching, where: str) -> None:
+    sizes = batching.preferred_rows
+    if list(sizes) != sorted(set(sizes)):
+        raise ConfigError(f"`{where}` must ascend: {list(sizes)}")
+    if sizes and sizes[-1] > batching.rows_max:
+        raise ConfigError(f"`{where}` has {sizes[-1]}, more than rows_max = {batching.rows_max}")
 
 
 def parse_signature(raw: Any, where: str) -> Signature:
@@ -254,8 +269,16 @@ def _value(kind: Any, raw: Any, where: str) -> Any:
         if not isinstance(raw, dict):
             raise ConfigError(f"`{where}` must be an object")
         item = typing.get_args(kind)[1]
-        return {key: _value(item, value, f"{where}.{key}") for key, value in raw.items()}
+        read = _fill if item is float else functools.partial(_value, item)
+        return {key: read(value, f"{where}.{key}") for key, value in raw.items()}
     return _scalar(kind, raw, where)
+
+
+def _fill(raw: Any, where: str) -> float:
+    """A value to pad with, which may be negative: -100 is what many losses and models pass over."""
+    if type(raw) not in (int, float):
+        raise ConfigError(f"`{where}` must be a number, not {raw!r}")
+    return float(raw)
 
 
 def _scalar(kind: Any, raw: Any, where: str) -> Any:

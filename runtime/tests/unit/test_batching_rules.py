@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Sequence
+from time import perf_counter
 from typing import Any
 
 import hypothesis.strategies as st
@@ -170,7 +171,12 @@ def test_costs_count_what_they_say() -> None:
     assert [COSTS[n](call) for n in ("elements", "bytes", "words")] == [7, 13, 3]  # type: ignore[misc]
 
 
-def played(options: Batching, *calls: Call, curve: dict[int, float] | None = None) -> list[int]:
+def played(
+    options: Batching,
+    *calls: Call,
+    curve: dict[int, float] | None = None,
+    waited_s: float = 0.0,
+) -> list[int]:
     """The sizes of the batches when all calls arrive at once."""
 
     async def run() -> list[int]:
@@ -183,7 +189,7 @@ def played(options: Batching, *calls: Call, curve: dict[int, float] | None = Non
                 batcher.curve.observe(rows, seconds)
         for call in calls:
             call.shape_key = plan.grouping(call.row_shapes)
-            call.arrived = asyncio.get_running_loop().time()
+            call.arrived = asyncio.get_running_loop().time() - waited_s
             batcher.submit(call)
         async with asyncio.timeout(30):
             while batcher.active():  # noqa: ASYNC110
@@ -220,6 +226,13 @@ def test_padding_that_would_reach_the_answer_is_refused() -> None:
         Plan(free, True, {"x": 0.0})
     with pytest.raises(PaddingImpossible, match="names `z`"):
         Plan(SIGNATURE, True, {"z": 0.0})
+
+
+@pytest.mark.parametrize(("datatype", "fill"), [("INT64", 0.5), ("UINT8", -1.0), ("BOOL", 2.0)])
+def test_padding_that_the_datatype_cannot_hold_is_refused(datatype: str, fill: float) -> None:
+    inputs = (TensorSpec(name="x", datatype=datatype, shape=(-1, -1)),)
+    with pytest.raises(PaddingImpossible, match=f"`x` is {datatype}, which has no {fill:g}"):
+        Plan(Signature(inputs=inputs, outputs=SIGNATURE.outputs), True, {"x": fill})
 
 
 def test_a_request_larger_than_a_batch_is_answered_whole() -> None:
@@ -272,3 +285,59 @@ def test_waiting_work_past_its_deadline_is_told_by_the_tick() -> None:
         return call
 
     assert isinstance(asyncio.run(run()).outcome, DeadlinePassed)
+
+
+AN_HOUR_MS = 3.6e6
+
+
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        (Batching(wait_ms_max=AN_HOUR_MS, rows_max=4), 4),
+        (Batching(wait_ms_max=AN_HOUR_MS, preferred_rows=(3, 6)), 3),
+        (Batching(wait_ms_max=AN_HOUR_MS, cost="elements", cost_max=5), 5),
+    ],
+)
+def test_a_full_batch_waits_for_no_timer(options: Batching, rows: int) -> None:
+    """The rows come one after the other, while the engine already waits."""
+
+    async def run() -> list[int]:
+        model = Summing()
+        batcher = Batcher("test", options, ModelStats(), Throttling())
+        batcher.open(EngineCall(model, Plan(SIGNATURE, True), options.rows_max), 1e9)
+        batcher.curve.observe(1, 1e-6)
+        async with asyncio.timeout(30):
+            for _ in range(rows):
+                batcher.submit(Call(arrived=perf_counter()))
+                await asyncio.sleep(0.002)
+            while batcher.active():  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        batcher.close("the test ends")
+        return model.batches
+
+    assert asyncio.run(run()) == [rows]
+
+
+def test_nobody_waits_for_more_rows_past_the_latency_bound() -> None:
+    async def run() -> BatchResult:
+        options = Batching(wait_ms_max=AN_HOUR_MS, latency_ms_max=60.0)
+        batcher = Batcher("test", options, ModelStats(), Throttling())
+        batcher.open(EngineCall(Summing(), Plan(SIGNATURE, True), 32), 1e9)
+        batcher.curve.observe(1, 0.001)
+        call = Call(arrived=perf_counter())
+        batcher.submit(call)
+        async with asyncio.timeout(30):
+            while batcher.active():  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        batcher.close("the test ends")
+        return call.outcome
+
+    assert asyncio.run(run()).rows == 1
+
+
+def test_where_the_bound_is_lost_anyway_batches_still_grow_within_it() -> None:
+    """One row at a time, a queue that is late once would be late for ever."""
+    curve = {n: 0.1 + 0.01 * n for n in (1, 2, 4, 8, 16, 32)}
+    late = [Call() for _ in range(40)]
+    batches = played(Batching(latency_ms_max=262.0), *late, curve=curve, waited_s=10.0)
+    assert batches == [16, 16, 8]

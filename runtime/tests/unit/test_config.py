@@ -56,6 +56,10 @@ def test_only_name_version_and_path_are_required() -> None:
         ({"batching": 3}, "`batching` must be an object"),
         ({"batching": {"cost": "colour"}}, "`batching.cost`"),
         ({"batching": {"preferred_rows": 4}}, "`batching.preferred_rows` must be a list"),
+        ({"batching": {"preferred_rows": [8, 4]}}, "`batching.preferred_rows` must ascend"),
+        ({"batching": {"preferred_rows": [64]}}, "`batching.preferred_rows` has 64, more than"),
+        ({"batching": {"pad": {"x": "0"}}}, "`batching.pad.x` must be a number"),
+        ({"limits": {"non_finite": "some"}}, "`limits.non_finite` is 'some'; known: reject"),
         ({"engine": "magic"}, "`engine` is 'magic'"),
         ({"isolation": "vm"}, "`isolation`"),
         ({"name": "a/b"}, "`name` must be letters"),
@@ -69,6 +73,11 @@ def test_only_name_version_and_path_are_required() -> None:
 def test_a_wrong_field_is_named(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(complaint)):
         parse_config({**MINIMAL, **change})
+
+
+def test_padding_may_be_a_negative_number() -> None:
+    config = parse_config({**MINIMAL, "batching": {"pad": {"x": -100, "y": 0.5}}})
+    assert config.models[0].batching.pad == {"x": -100.0, "y": 0.5}
 
 
 def test_several_models_are_a_list() -> None:

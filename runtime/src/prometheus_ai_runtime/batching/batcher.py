@@ -20,6 +20,8 @@ from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.watch.cgroup import Throttling
 
 _RETRY_AFTER_S_MAX = 60
+_TIMER_S = 0.002
+"""How late a timer may be; who waits for more rows under a latency bound starts so much earlier."""
 
 
 class Batcher:
@@ -71,10 +73,13 @@ class Batcher:
             if queued and queued + work.rows > self.options.tenant_rows_max:
                 raise self._overloaded(f"{queued} rows of tenant `{work.tenant}` are queued")
         lineup.push(work)
-        if not self._scheduled and self.busy_since is None:
-            # One turn of the loop later, every request that arrived together is in the queue.
-            self._scheduled = True
-            self._loop.call_soon(self._flush)
+        if not self._scheduled:
+            if self.busy_since is None:
+                # One turn of the loop later, every request that arrived together is in the queue.
+                self._scheduled = True
+                self._loop.call_soon(self._flush)
+        elif self._timer is not None:
+            self._look_again()
 
     def offer(self, work: Work) -> bool:
         """Queue one row without a tenant if it may be; ``submit`` says why it may not."""
@@ -82,9 +87,12 @@ class Batcher:
         if self._call is None or lineup.rows >= self._queue_rows_max:
             return False
         lineup.push(work)
-        if not self._scheduled and self.busy_since is None:
-            self._scheduled = True
-            self._loop.call_soon(self._flush)
+        if not self._scheduled:
+            if self.busy_since is None:
+                self._scheduled = True
+                self._loop.call_soon(self._flush)
+        elif self._timer is not None:
+            self._look_again()
         return True
 
     def cancel(self, work: Work) -> None:
@@ -135,8 +143,16 @@ class Batcher:
         wait_s = self.retry_after_s()
         return Overloaded(f"{what}; try again in {wait_s} s", retry_after_s=wait_s)
 
+    def _look_again(self) -> None:
+        """More rows came while an idle engine waits for them: they may be enough."""
+        assert self._timer is not None, "the caller checked"
+        self._timer.cancel()
+        self._timer = None
+        self._loop.call_soon(self._flush)
+
     def _flush(self) -> None:
         self._scheduled = False
+        self._timer = None
         if self.busy_since is not None or not self.lineup.rows:
             return
         now = perf_counter()
@@ -153,9 +169,18 @@ class Batcher:
             self._start(works, now)
 
     def _waiting(self, now: float) -> bool:
-        if self.lineup.rows >= self.options.rows_max:
+        """Whether an idle engine waits for more rows: not once a batch is full, nor too long for it."""
+        options, rows = self.options, self.lineup.rows
+        if rows >= min(options.preferred_rows, default=options.rows_max):
             return False
-        left_s = self.lineup.oldest() + self._wait_s - now
+        cost_max = options.cost_max
+        if cost_max is not None and max(w.cost for w in self.lineup) * rows >= cost_max:
+            return False
+        left_s = self._wait_s
+        if options.latency_ms_max is not None:
+            run_s = self.curve.predict(rows + 1) + _TIMER_S
+            left_s = min(left_s, options.latency_ms_max / 1e3 - run_s)
+        left_s -= now - self.lineup.oldest()
         if left_s <= 0.0:
             return False
         self._scheduled = True
@@ -166,7 +191,11 @@ class Batcher:
         options = self.options
         rows = options.rows_max
         if options.latency_ms_max is not None:
-            left_s = options.latency_ms_max / 1e3 - (now - self.lineup.oldest())
+            bound_s = options.latency_ms_max / 1e3
+            left_s = bound_s - (now - self.lineup.oldest())
+            if self.curve.predict(1) > left_s:
+                # The oldest is late whatever is done; one row at a time, all behind it would be too.
+                left_s = bound_s
             rows = self.curve.rows_within(left_s, rows)
         if options.preferred_rows:
             fitting = [n for n in options.preferred_rows if n <= min(rows, self.lineup.rows)]

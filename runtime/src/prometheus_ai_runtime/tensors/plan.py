@@ -184,8 +184,13 @@ def _padded(signature: Signature, batched: bool, pad: Mapping[str, float]) -> di
         if name not in names:
             known = ", ".join(names)
             raise PaddingImpossible(f"`batching.pad` names `{name}`; the model takes: {known}")
-        if signature.inputs[names.index(name)].datatype == "BYTES":
+        datatype = signature.inputs[names.index(name)].datatype
+        if datatype == "BYTES":
             raise PaddingImpossible(f"`batching.pad`: `{name}` is BYTES and cannot be padded")
+        if not _holds(datatype, pad[name]):
+            raise PaddingImpossible(
+                f"`batching.pad`: `{name}` is {datatype}, which has no {pad[name]:g}"
+            )
     for output in signature.outputs:
         if any(n < 0 for n in output.shape[1:]):
             # Its size would depend on what else was in the batch.
@@ -194,3 +199,11 @@ def _padded(signature: Signature, batched: bool, pad: Mapping[str, float]) -> di
                 "pad only models whose outputs have a fixed shape a row"
             )
     return {names.index(name): value for name, value in pad.items()}
+
+
+def _holds(datatype: str, value: float) -> bool:
+    dtype = NUMPY_DTYPES[datatype]
+    if dtype.kind == "f":
+        return True
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return value.is_integer() and low <= value <= high
