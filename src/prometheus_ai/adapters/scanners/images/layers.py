@@ -128,7 +128,7 @@ def _open_layer(file: IO[bytes], stack: contextlib.ExitStack) -> tarfile.TarFile
     return stack.enter_context(tarfile.open(fileobj=file, mode="r:"))
 
 
-def _expanded(packed: IO[bytes], stack: contextlib.ExitStack) -> IO[bytes]:
+def _expanded(packed: io.BufferedIOBase, stack: contextlib.ExitStack) -> IO[bytes]:
     """Return the content as a file of its own, in which one can go back."""
     copy = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
     with packed:
