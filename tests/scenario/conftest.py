@@ -16,8 +16,9 @@ from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.plane import Hearing, Plane
 from prometheus_ai.control.requests import Asker, DeployRequest
 from prometheus_ai.control.rollouts.own_metrics import OwnMetrics
+from prometheus_ai.control.rollouts.replay import Replayer
 from prometheus_ai.control.rollouts.tick import Judge
-from prometheus_ai.domain.answers import Answer, ReplicaReading
+from prometheus_ai.domain.answers import Answer, KeptRequest, ReplicaReading
 from prometheus_ai.domain.evidence import Moments
 from prometheus_ai.domain.route import BackendRoute
 from prometheus_ai.domain.spec import ModelSpec, Spec
@@ -140,6 +141,8 @@ class Judged(Line):
         self.queue_s: dict[str, float] = {}
         self.compute_s: dict[str, float] = {}
         """Waiting for and inside the engine, by version."""
+        self.records = False
+        """Whether replicas keep requests."""
         self.bad_replica = ""
         """One that fails every request."""
         self._chance = random.Random(5)
@@ -151,6 +154,7 @@ class Judged(Line):
         self.judge = Judge(plane=self.plane)
         self.listener = Listener(plane=self.plane)
         self.own_metrics = OwnMetrics(plane=self.plane)
+        self.replayer = Replayer(plane=self.plane)
 
     def flow(self, seconds: float, per_s: int = 40, step_s: float = 0.5) -> None:
         """Let time pass under traffic, with a pass and a judgement at each step."""
@@ -162,6 +166,7 @@ class Judged(Line):
             reconcile_once(self.plane)
             self.listener.tick()
             self.own_metrics.tick()
+            self.replayer.tick()
             self.judge.tick()
 
     def _serve(self, requests: int) -> None:
@@ -173,6 +178,10 @@ class Judged(Line):
             mirror = self._route().mirror
             if mirror is not None and self._chance.random() * 10_000 < mirror.points:
                 self._answer(mirror.version, request_id, is_shadow=True)
+
+    def _request(self, request_id: str) -> KeptRequest:
+        kind, body = "application/json", request_id.encode()
+        return KeptRequest(path="/v2/models/digits/infer", content_type=kind, body=body)
 
     def _route(self) -> BackendRoute:
         return next(route for route in self.gateway.table.backends if route.backend == "digits")
@@ -204,6 +213,7 @@ class Judged(Line):
             ReplicaReading(
                 epoch=replica.id, position=len(self.asked), requests=requests + 1,
                 errors=errors + failed, answers=() if failed else (answer,),
+                kept=() if failed or is_shadow or not self.records else (self._request(request_id),),
                 quantities=dict(spent),
             ),
         )  # fmt: skip

@@ -107,9 +107,7 @@ def observe(state: EvidenceState, interval: Interval, gates: GatesSpec) -> Evide
     fade = math.exp(-span_s / _RECENT_S)
     return replace(
         _observe_answers(state, interval, gates),
-        share=observe_share(
-            state.share, interval.weight, interval.candidate.requests, interval.baseline.requests
-        ),
+        share=state.share if interval.is_replay else _observe_share(state.share, interval),
         replicas=add_tallies(state.replicas, interval.candidate.replicas),
         baseline_replicas=add_tallies(state.baseline_replicas, interval.baseline.replicas),
         step_requests=state.step_requests + ours.requests,
@@ -307,6 +305,12 @@ def _observe_answers(state: EvidenceState, interval: Interval, gates: GatesSpec)
             )
             for mean in state.means
         ),
+    )
+
+
+def _observe_share(share: ShareState, interval: Interval) -> ShareState:
+    return observe_share(
+        share, interval.weight, interval.candidate.requests, interval.baseline.requests
     )
 
 

@@ -90,8 +90,9 @@ def deploy_pinned(plane: Plane, request: DeployRequest, inputs: Inputs, asker: A
 
 def release_digest(spec: Spec, inputs: Inputs) -> str:
     """Return ``sha256:<hex>`` over canonical JSON (RFC 8785) of spec and inputs; the version is a name, not content."""
+    unsaid = {"recording"} if spec.recording is None else set()
     content = {
-        "spec": spec.model_dump(mode="json", exclude={"version", "route", "rollout"}),
+        "spec": spec.model_dump(mode="json", exclude={"version", "route", "rollout"} | unsaid),
         "inputs": asdict(inputs),
     }
     return "sha256:" + hashlib.sha256(rfc8785.dumps(content)).hexdigest()

@@ -15,6 +15,7 @@ from prometheus_ai.control.loop.passes import reconcile_once
 from prometheus_ai.control.past.watch import PastWatch
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.rollouts.own_metrics import OwnMetrics
+from prometheus_ai.control.rollouts.replay import Replayer
 from prometheus_ai.control.rollouts.tick import Judge
 from prometheus_ai.domain.errors import PlatformError
 
@@ -23,6 +24,7 @@ log = structlog.get_logger()
 JUDGE_S = 0.5
 """Pause between two looks at rollouts under way: a tripwire acts within two seconds."""
 LISTEN_S = 1.0
+REPLAY_S = 0.5
 PAST_S = 10.0
 REVIEW_S = 5.0
 """Pause between two looks at whether policy, advisories or time speak against what runs."""
@@ -52,6 +54,7 @@ class Loops:
         listener = Listener(plane=self.plane, kept=self.kept)
         past = PastWatch(plane=self.plane)
         own_metrics = OwnMetrics(plane=self.plane)
+        replayer = Replayer(plane=self.plane)
         for name, step, woken in (
             ("reconcile", self._reconcile, self.plane.wake),
             ("measure", _every(self.scrape_s, meter.read_once), threading.Event()),
@@ -61,6 +64,7 @@ class Loops:
             ("review", _every(REVIEW_S, reviewer.tick), threading.Event()),
             ("past", _every(PAST_S, past.tick), threading.Event()),
             ("listen", _every(LISTEN_S, listener.tick), threading.Event()),
+            ("replay", _every(REPLAY_S, replayer.tick), threading.Event()),
             ("own_metrics", _every(LISTEN_S, own_metrics.tick), threading.Event()),
             ("activate", autoscaler.await_requests, threading.Event()),
         ):

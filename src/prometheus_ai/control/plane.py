@@ -136,6 +136,19 @@ class Told:
     disagreed: int = 0
 
 
+@dataclass(kw_only=True)
+class ReplayedPairs:
+    """What both releases of one rollout answered to replayed requests since it last looked."""
+
+    candidate: str
+    last: int = 0
+    """The number of the last kept request that was sent."""
+    arms: dict[str, Arm] = field(default_factory=dict)
+    sent: int = 0
+    compared: int = 0
+    disagreed: int = 0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prices:
     """What an hour of each resource costs; only their proportions matter to a comparison."""
@@ -164,6 +177,8 @@ class Hearing:
     lock: threading.Lock = field(default_factory=threading.Lock)
     told: dict[str, Told] = field(default_factory=dict)
     """By backend, for those with a rollout under way."""
+    replays: dict[str, ReplayedPairs] = field(default_factory=dict)
+    """By backend, for those whose rollout replays kept requests."""
     lost: dict[str, dict[str, int]] = field(default_factory=dict)
     """By backend and reason: how many answers were not kept or not compared, since this process began."""
 

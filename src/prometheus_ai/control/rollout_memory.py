@@ -28,6 +28,10 @@ class Held:
     asked_by: str = ""
     flip_ms: float | None = None
     """How long the last rehearsed rollback took to come into force; None before the first."""
+    replayed_to: int = 0
+    """The number of the last kept request that was replayed: each is once in a rollout."""
+    replayed: int = 0
+    """How many were."""
     trace: Trace = field(default_factory=Trace)
     """Its course, for people to look at."""
 

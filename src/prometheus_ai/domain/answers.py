@@ -33,6 +33,29 @@ class Feedback:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class KeptRequest:
+    """A request of a user, kept to be sent again: without its id, and blanked where its release said so."""
+
+    path: str
+    content_type: str
+    body: bytes
+    json_bytes: int | None = None
+    """How much of the body is JSON, where tensors follow it as bytes."""
+    number: int = 0
+    """Its place among those kept of its backend; 0 until it is kept."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replayed:
+    """What a replica answered to a request that was sent again."""
+
+    status: int
+    """0 where no answer came."""
+    latency_s: float
+    body: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReplicaReading:
     """What a replica did since the reading before, and where to read on."""
 
@@ -51,6 +74,10 @@ class ReplicaReading:
     """Those among them that failed by its own fault."""
     quantities: Mapping[str, Moments] = field(default_factory=dict)
     """Times and sizes by name, since it started."""
+    kept: tuple[KeptRequest, ...] = ()
+    """Requests to be sent again some time, where its release asks for them; each is told once."""
+    unkept: int = 0
+    """Requests that could not be kept, since it started."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

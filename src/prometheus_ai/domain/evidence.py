@@ -92,6 +92,8 @@ class Interval:
     compared: int = 0
     """Shadow answers that were compared with the user's."""
     disagreed: int = 0
+    is_replay: bool = False
+    """Kept requests were sent to both: the split was not the gateway's, so it proves nothing of it."""
     unfit: str = ""
     """Why its measurements judge nobody: warm-up, a preemption notice, a change of weights. Empty when fit."""
 

@@ -48,7 +48,9 @@ class Act(StrEnum):
     WIDEN = "widen"
     """A larger share without a verdict, because traffic is low and the policy says so."""
     MIRROR = "mirror"
-    """Mirror or replay more requests, because traffic is low and the policy says so."""
+    """Mirror more requests, because traffic is low and the policy says so."""
+    REPLAY = "replay"
+    """Send kept requests again to both releases, because traffic is low and the policy says so."""
     PAUSE = "pause"
     RESUME = "resume"
     RETREAT = "retreat"
@@ -107,6 +109,8 @@ class RolloutState:
     """Percent of traffic that the candidate has now."""
     mirror: float = 0.0
     """Percent of requests mirrored to it now."""
+    replays: bool = False
+    """Kept requests are sent again to both releases, until the rollout bakes or ends."""
     waits: int = 0
     retreats: int = 0
     paused_since: datetime | None = None
@@ -135,6 +139,8 @@ class RolloutFacts:
     failure: str = ""
     """Why the candidate will never be ready; empty while it may be."""
     command: Command | None = None
+    kept: int = 0
+    """Kept requests that were not replayed yet."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -39,6 +39,11 @@ def server_config(release: Release, model_path: str) -> dict[str, Any]:
     if spec.resources.gpu:
         # Without a GPU that its engine can use, the release fails to load rather than running on the CPU unasked.
         config["device"] = "cuda"
+    if spec.recording is not None:
+        kept = spec.recording
+        config["recording"] = {
+            "request_bytes_max": kept.request_bytes_max, "redact": list(kept.redact),
+        }  # fmt: skip
     if spec.model.signature is not None:
         config["signature"] = spec.model.signature.model_dump(mode="json")
     return config

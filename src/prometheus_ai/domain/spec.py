@@ -34,6 +34,8 @@ Datatype = Literal[
 
 SecretName = Annotated[str, StringConstraints(pattern=SECRET_NAME)]
 
+RedactedName = Annotated[str, StringConstraints(min_length=1, max_length=128)]
+
 _SIZE = re.compile(r"^(\d+(?:\.\d+)?)\s*(|k|M|G|T|Ki|Mi|Gi|Ti)B?$")
 _UNITS = {
     "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12,
@@ -226,6 +228,38 @@ class LimitsSpec(_Frozen):
         return parse_size(self.request_size)
 
 
+class RecordingSpec(_Frozen):
+    """Requests kept, so that ``rollout.low_traffic: replay`` has something to send to a later release."""
+
+    requests: int = Field(
+        default=2000, ge=1, le=20_000, description="Most requests to keep; the oldest go."
+    )
+    request_size: str = Field(
+        default="64Ki", description="A request with a longer body is not kept."
+    )
+    keep_s: float = Field(
+        default=604_800, ge=60, le=2_592_000, description="How long a request is kept."
+    )
+    redact: tuple[RedactedName, ...] = Field(
+        default=(), max_length=64,
+        description="Inputs and JSON fields blanked before a request is kept; one that lacks any is not kept.",
+        examples=[["city"]],
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Self:
+        if not 1 <= self.request_bytes_max <= 2**20:
+            raise ValueError("request_size must be between 1 and 1Mi")
+        if self.requests * self.request_bytes_max > 2**30:
+            raise ValueError("requests times request_size must be at most 1Gi")
+        return self
+
+    @property
+    def request_bytes_max(self) -> int:
+        """The longest body in bytes."""
+        return parse_size(self.request_size)
+
+
 class StickySpec(_Frozen):
     """Keep each client on one release while weights stay or grow."""
 
@@ -307,6 +341,10 @@ class Spec(_Frozen):
     container: ContainerSpec | None = Field(
         default=None,
         description="Exceptions from how containers are hardened, where the policy allows them.",
+    )
+    recording: RecordingSpec | None = Field(
+        default=None,
+        description="Keep requests to replay them to a later release; without it no body is ever kept.",
     )
     scaling: ScalingSpec | None = Field(
         default=None,

@@ -1,10 +1,10 @@
 """Remembering answers until people say whether they were right."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from prometheus_ai.domain.answers import Answer, Feedback, Judged, Matched
+from prometheus_ai.domain.answers import Answer, Feedback, Judged, KeptRequest, Matched
 
 
 class AnswerLog(Protocol):
@@ -36,6 +36,26 @@ class AnswerLog(Protocol):
 
     def scores(self, backend: str, version: str, limit: int) -> tuple[float, ...]:
         """Return the newest numeric labels of a release, for binning."""
+
+    def keep(
+        self,
+        backend: str,
+        requests: Sequence[KeptRequest],
+        now: datetime,
+        *,
+        kept_max: int,
+        kept_for: timedelta,
+    ) -> None:
+        """Keep requests to be sent again, numbered on; of a backend only the newest ``kept_max`` stay."""
+
+    def kept(self, backend: str, after: int, limit: int, now: datetime) -> tuple[KeptRequest, ...]:
+        """Return kept requests with a number above ``after``, oldest first; none whose time is over."""
+
+    def kept_count(self, backend: str, after: int, now: datetime) -> int:
+        """Return how many requests ``kept`` would give without a limit."""
+
+    def drop_kept(self, now: datetime, of: Collection[str]) -> int:
+        """Remove kept requests whose time is over, and those of all backends but ``of``; return how many."""
 
     def forget(self, before: datetime) -> int:
         """Remove all that is older; return how many rows went."""

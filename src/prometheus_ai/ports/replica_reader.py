@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from prometheus_ai.domain.answers import ReplicaReading
+from prometheus_ai.domain.answers import KeptRequest, Replayed, ReplicaReading
 from prometheus_ai.domain.replica import Endpoint
 
 
@@ -18,6 +18,12 @@ class ReplicaReader(Protocol):
 
         Raises:
             Unavailable: it does not answer in time, or not as a model server does.
+        """
+
+    def ask(self, endpoint: Endpoint, request: KeptRequest, timeout_s: float) -> Replayed:
+        """Send a kept request to one replica, marked as a copy; an answer that does not come has status 0.
+
+        It goes past the gateway, so it is in nobody's traffic.
         """
 
     def close(self) -> None:

@@ -40,11 +40,19 @@ def low_traffic(
             asking, Act.PAUSE, f"no verdict in time: promote, skip or roll back by hand; {why}"
         )
     until = now + timedelta(seconds=policy.patience_s)
-    if policy.low_traffic in {"shadow", "replay"} and state.mirror < 100:
+    if policy.low_traffic == "shadow" and state.mirror < 100:
         mirrored = replace(waited, mirror=100.0)
         return decision(
-            mirrored, Act.MIRROR,
-            f"no verdict in time: {policy.low_traffic} traffic is added; {why}", look_again_at=until,
+            mirrored, Act.MIRROR, f"no verdict in time: shadow traffic is added; {why}",
+            look_again_at=until,
         )  # fmt: skip
-    return decision(waited, Act.HOLD, f"waits on, {waits} of {policy.waits_max}; {why}",
-                    look_again_at=until)  # fmt: skip
+    if policy.low_traffic == "replay" and not state.replays and facts.kept:
+        return decision(
+            replace(waited, replays=True), Act.REPLAY,
+            f"no verdict in time: {facts.kept} kept requests are replayed; {why}",
+            look_again_at=until,
+        )  # fmt: skip
+    waiting = f"waits on, {waits} of {policy.waits_max}"
+    if policy.low_traffic == "replay" and not facts.kept:
+        waiting += "; no kept request is left to replay"
+    return decision(waited, Act.HOLD, f"{waiting}; {why}", look_again_at=until)

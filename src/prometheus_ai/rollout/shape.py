@@ -44,7 +44,9 @@ def hold(
 
 def finish(state: RolloutState, reason: str, now: datetime) -> RolloutDecision:
     """Return the decision that the rollout is over; its weights stay."""
-    done = replace(state, phase=RolloutPhase.DONE, phase_since=now, paused_since=None)
+    done = replace(
+        state, phase=RolloutPhase.DONE, phase_since=now, paused_since=None, replays=False
+    )
     return decision(done, Act.FINISH, reason)
 
 
@@ -52,7 +54,7 @@ def roll_back(
     state: RolloutState, facts: RolloutFacts, reason: str, now: datetime
 ) -> RolloutDecision:
     """Give everything back to the stable release; when only the candidate is alive, wait for the stable one."""
-    calm = replace(state, paused_since=None, asks=False, mirror=0.0)
+    calm = replace(state, paused_since=None, asks=False, mirror=0.0, replays=False)
     if state.stable is None:
         ended = replace(calm, phase=RolloutPhase.ROLLED_BACK, phase_since=now)
         return decision(ended, Act.ROLLBACK, f"{reason}; there is no earlier release")

@@ -53,7 +53,7 @@ def supersede(state: RolloutState, by: str, now: datetime) -> tuple[RolloutState
         return state, state.candidate if promoted else state.stable
     ended = replace(
         state, phase=RolloutPhase.ROLLED_BACK, phase_since=now, weight=0.0, mirror=0.0,
-        reason=f"superseded by {by}",
+        replays=False, reason=f"superseded by {by}",
     )  # fmt: skip
     return ended, state.stable
 
@@ -218,7 +218,7 @@ def _give(
     if step.percent < 100:
         reason = f"{needed} replicas are ready: {step.percent:g} % of traffic"
         return decision(replace(weighted, skips=False), Act.ADVANCE, reason, starts_step=True)
-    baking = replace(weighted, phase=RolloutPhase.BAKING, skips=False)
+    baking = replace(weighted, phase=RolloutPhase.BAKING, skips=False, replays=False)
     # Where replicas were exchanged, the last of the old ones go only once the traffic has left them.
     if state.stable is None or (policy.bake_s == 0 and not state.plan.is_swap):
         return finish(baking, "it has all traffic", now)

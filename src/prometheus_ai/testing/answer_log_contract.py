@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from prometheus_ai.domain.answers import Answer, Feedback, Judged, Matched
+from prometheus_ai.domain.answers import Answer, Feedback, Judged, KeptRequest, Matched
 from prometheus_ai.ports.answer_log import AnswerLog
 
 NOW = datetime(2026, 1, 1, 12, 30, tzinfo=UTC)
@@ -99,3 +99,24 @@ class AnswerLogContract:
         assert log.forget(NOW) == 0
         assert log.forget(NOW + timedelta(hours=hours)) == 4
         assert log.accuracy("digits") == ()
+
+    def test_requests_are_kept_up_to_a_number_and_a_time(self, log: AnswerLog) -> None:
+        def request(body: bytes) -> KeptRequest:
+            return KeptRequest(path="/digits/predict", content_type="text/csv", body=body)
+
+        hour, day = timedelta(hours=1), timedelta(days=1)
+        bodies = [b"1", b"2", b"3"]
+        log.keep("digits", [request(b) for b in bodies], NOW, kept_max=2, kept_for=hour)
+        log.keep("other", [request(b"9")], NOW, kept_max=2, kept_for=day)
+        found = log.kept("digits", 0, 10, NOW)
+        assert [(r.number, r.body, r.json_bytes) for r in found] == [
+            (2, b"2", None),
+            (3, b"3", None),
+        ]
+        assert [r.body for r in log.kept("digits", 2, 10, NOW)] == [b"3"]
+        assert [r.body for r in log.kept("digits", 0, 1, NOW)] == [b"2"]
+        assert [log.kept_count("digits", after, NOW) for after in (0, 2, 3)] == [2, 1, 0]
+        assert log.kept("digits", 0, 10, NOW + hour) == ()
+        assert log.drop_kept(NOW, ["digits"]) == 1
+        assert log.drop_kept(NOW + hour, ["digits"]) == 2
+        assert log.drop_kept(NOW + hour, ["digits"]) == 0

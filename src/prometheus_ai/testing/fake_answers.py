@@ -1,7 +1,7 @@
 """An answer log in memory, and replicas that say what a test put there."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -9,7 +9,9 @@ from prometheus_ai.domain.answers import (
     Answer,
     Feedback,
     Judged,
+    KeptRequest,
     Matched,
+    Replayed,
     ReplicaReading,
     grade,
 )
@@ -25,6 +27,7 @@ class FakeAnswerLog:
         self._feedback: dict[tuple[str, str], tuple[Feedback, datetime]] = {}
         self._judged: dict[tuple[str, str, datetime], list[int]] = defaultdict(lambda: [0, 0])
         self._outputs: dict[tuple[str, str, datetime], Counter[str]] = defaultdict(Counter)
+        self._kept: dict[str, list[tuple[KeptRequest, datetime]]] = defaultdict(list)
 
     def add(self, backend: str, answers: Sequence[Answer], now: datetime) -> Matched:
         """Keep answers; see ``AnswerLog``."""
@@ -92,6 +95,40 @@ class FakeAnswerLog:
             float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)
         )[:limit]
 
+    def keep(
+        self,
+        backend: str,
+        requests: Sequence[KeptRequest],
+        now: datetime,
+        *,
+        kept_max: int,
+        kept_for: timedelta,
+    ) -> None:
+        """Keep requests; see ``AnswerLog``."""
+        kept = self._kept[backend]
+        for request in requests:
+            number = kept[-1][0].number + 1 if kept else 1
+            kept.append((replace(request, number=number), now + kept_for))
+        del kept[:-kept_max]
+
+    def kept(self, backend: str, after: int, limit: int, now: datetime) -> tuple[KeptRequest, ...]:
+        """Return kept requests; see ``AnswerLog``."""
+        found = (r for r, until in self._kept[backend] if r.number > after and until > now)
+        return tuple(found)[:limit]
+
+    def kept_count(self, backend: str, after: int, now: datetime) -> int:
+        """Count kept requests; see ``AnswerLog``."""
+        return len(self.kept(backend, after, 1_000_000, now))
+
+    def drop_kept(self, now: datetime, of: Collection[str]) -> int:
+        """Remove kept requests; see ``AnswerLog``."""
+        gone = 0
+        for backend, kept in self._kept.items():
+            stays = [pair for pair in kept if backend in of and pair[1] > now]
+            gone += len(kept) - len(stays)
+            kept[:] = stays
+        return gone
+
     def forget(self, before: datetime) -> int:
         """Remove all that is older; see ``AnswerLog``."""
         old = [
@@ -141,6 +178,11 @@ class FakeReplicas:
         self.readings: dict[Endpoint, ReplicaReading] = {}
         self.silent: set[Endpoint] = set()
         self.asked: list[tuple[Endpoint, int, bool]] = []
+        self.replayed: list[tuple[Endpoint, KeptRequest]] = []
+        self.answers: Callable[[Endpoint, KeptRequest], Replayed] = lambda _, __: Replayed(
+            status=200, latency_s=0.01, body=b'{"outputs": []}'
+        )
+        """What an endpoint answers to a request that is sent again."""
 
     def read(
         self, endpoint: Endpoint, after: int, *, in_full: bool, share: float
@@ -151,8 +193,14 @@ class FakeReplicas:
         if endpoint in self.silent:
             raise Unavailable(f"{endpoint.host}:{endpoint.port} does not answer")
         found = self.readings.get(endpoint, ReplicaReading(epoch="fake", position=0))
-        self.readings[endpoint] = replace(found, answers=(), feedback=())
+        self.readings[endpoint] = replace(found, answers=(), feedback=(), kept=())
         return found
+
+    def ask(self, endpoint: Endpoint, request: KeptRequest, timeout_s: float) -> Replayed:
+        """Return what the test says; see ``ReplicaReader``."""
+        assert timeout_s > 0
+        self.replayed.append((endpoint, request))
+        return self.answers(endpoint, request)
 
     def put(self, endpoint: Endpoint, reading: ReplicaReading) -> None:
         """Add to what an endpoint says; counters in the reading are totals."""
@@ -162,6 +210,7 @@ class FakeReplicas:
                 reading,
                 answers=(*before.answers, *reading.answers),
                 feedback=(*before.feedback, *reading.feedback),
+                kept=(*before.kept, *reading.kept),
             )
         self.readings[endpoint] = reading
 

@@ -98,13 +98,33 @@ def test_widening_stops_at_half() -> None:
     assert shares(run) == [0, 5, 10, 25, 50, 0]
 
 
-@pytest.mark.parametrize("policy", ["shadow", "replay"])
-def test_low_traffic_can_be_helped_by_mirroring(policy: str) -> None:
-    run = world(patience_s=600, low_traffic=policy)
+def test_low_traffic_can_be_helped_by_mirroring() -> None:
+    run = world(patience_s=600, low_traffic="shadow")
     for _ in range(13):
         run.turn(OPEN, seconds=60)
     assert run.state.mirror == 100
     assert run.turn(PASS, seconds=60).state.mirror == 0
+
+
+def test_low_traffic_can_be_helped_by_kept_requests_which_go_on_being_replayed() -> None:
+    run = world(patience_s=600, low_traffic="replay")
+    run.kept = 40
+    for _ in range(13):
+        run.turn(OPEN, seconds=60)
+    assert (run.state.replays, run.state.mirror) == (True, 0)
+    assert [made.act for made in run.decisions].count(Act.REPLAY) == 1
+    assert "40 kept requests" in next(m.reason for m in run.decisions if m.act is Act.REPLAY)
+    assert run.turn(PASS, seconds=60).state.replays
+    run.until_end(PASS)
+    assert not run.state.replays
+
+
+def test_without_kept_requests_a_rollout_waits_and_says_so() -> None:
+    run = world(patience_s=600, low_traffic="replay", waits_max=2)
+    run.until_end(OPEN)
+    assert not any(made.act is Act.REPLAY for made in run.decisions)
+    assert any("no kept request" in made.reason for made in run.decisions)
+    assert run.state.phase is RolloutPhase.ROLLED_BACK
 
 
 def test_skip_goes_on_without_a_verdict() -> None:

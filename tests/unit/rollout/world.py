@@ -46,6 +46,8 @@ class World:
     now: datetime = START
     ready: dict[str, int] = field(default_factory=lambda: {"v1": 4, "v2": 0})
     decisions: list[RolloutDecision] = field(default_factory=list)
+    kept: int = 0
+    """Kept requests that were not replayed yet."""
 
     def turn(
         self,
@@ -62,6 +64,7 @@ class World:
         facts = RolloutFacts(
             candidate_ready=self.ready["v2"], stable_ready=self.ready["v1"],
             verdict=verdict(outcome, at_once=at_once), failure=failure, command=command,
+            kept=self.kept,
         )  # fmt: skip
         made = next_step(self.state, facts, self.policy, self.now)
         self.state = made.state

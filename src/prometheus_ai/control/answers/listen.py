@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from prometheus_ai.analysis import agree
 from prometheus_ai.control.answers.bins import Bins
+from prometheus_ai.control.answers.keeping import forget_requests, keep_requests
 from prometheus_ai.control.answers.told import (
     add,
     add_labels,
@@ -32,6 +33,8 @@ SILENT_EVERY_S = 30.0
 ANSWERS_AT_ONCE = 400
 """A busy replica is asked again when about so many answers wait in it, and at higher rates a share is kept."""
 FORGET_EVERY_S = 3600.0
+DROP_EVERY_S = 60.0
+"""Requests that were kept long enough, or of deleted backends, are gone this soon."""
 PAIRS_MAX = 4096
 """Answers of one backend that wait for their shadow."""
 
@@ -74,6 +77,7 @@ class Listener:
     kept: timedelta = timedelta(days=30)
     """How long answers, feedback and counts are kept, where their bounds let them."""
     forgot_at: float = 0.0
+    dropped_at: float = 0.0
 
     def tick(self) -> None:
         """Read the replicas whose time has come."""
@@ -97,6 +101,9 @@ class Listener:
         waiting.sort(key=lambda found: (found[1], found[0]))
         for _, _, name, version, _, replica in waiting[:READS_AT_ONCE]:
             self._read(hearing, name, version, replica, rollouts.get(name))
+        if clock - self.dropped_at > DROP_EVERY_S:
+            self.dropped_at = clock
+            forget_requests(self.plane, hearing)
         if clock - self.forgot_at > FORGET_EVERY_S:
             self.forgot_at = clock
             hearing.log.forget(self.plane.clock.now() - self.kept)
@@ -185,6 +192,8 @@ class Listener:
         if mine:
             settled = hearing.log.add(name, mine, now)
             add_labels(hearing, name, settled.settled)
+        if reading.kept:
+            keep_requests(self.plane, hearing, name, version, reading.kept)
         if reading.feedback:
             matched = hearing.log.judge(name, reading.feedback, now)
             add_labels(hearing, name, matched.settled)
@@ -213,6 +222,7 @@ class Listener:
         before, now = span
         lose(hearing, name, "the replica had no room for them", now.dropped - before.dropped)
         lose(hearing, name, "outside the share that is kept", now.left_out - before.left_out)
+        lose(hearing, name, "requests that could not be kept", now.unkept - before.unkept)
         if rollout is None:
             return
         quantities = difference(now.quantities, before.quantities)

@@ -37,10 +37,10 @@ def _of_traffic(spec: Spec, policy: RolloutSpec) -> tuple[str, ...]:
             "rollout.shadow: recreate stops the old release first, so there is nothing to compare with;"
             " use canary or blue-green"
         )
-    if policy.low_traffic == "replay":
+    if policy.low_traffic == "replay" and spec.recording is None:
         problems.append(
             "rollout.low_traffic: replay needs requests that were kept, and none are;"
-            " use shadow, wait, widen or ask"
+            " add a recording section, or use shadow, wait, widen or ask"
         )
     if policy.gates.agreement is not None and not _mirrors(policy):
         problems.append(
@@ -56,7 +56,9 @@ def _of_traffic(spec: Spec, policy: RolloutSpec) -> tuple[str, ...]:
 
 def _mirrors(policy: RolloutSpec) -> bool:
     return (
-        policy.strategy == "shadow" or policy.shadow is not None or policy.low_traffic == "shadow"
+        policy.strategy == "shadow"
+        or policy.shadow is not None
+        or policy.low_traffic in {"shadow", "replay"}
     )
 
 

@@ -17,6 +17,7 @@ from prometheus_ai.control.rollouts.faults import replace_bad_replica
 from prometheus_ai.control.rollouts.measure import interval
 from prometheus_ai.control.rollouts.own_metrics import with_own
 from prometheus_ai.control.rollouts.rehearse import rehearse
+from prometheus_ai.control.rollouts.replay import kept_left, replayed
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.evidence import GateResult, Verdict
 from prometheus_ai.domain.policy import RolloutSpec
@@ -64,7 +65,11 @@ class Judge:
             at = self.plane.clock.now()
             is_sticky = _is_sticky(self.plane, name, held)
             measured = interval(self.plane, name, held, span, policy)
-            evidence = observe(held.evidence, measured, policy.gates)
+            held, again = replayed(self.plane, name, held, at)
+            evidence = held.evidence
+            if again is not None:
+                evidence = observe(evidence, again, policy.gates)
+            evidence = observe(evidence, measured, policy.gates)
             found = compare(evidence, policy.gates, at, is_sticky=is_sticky)
             verdict = judge(with_own(self.plane, name, found, at), policy, at)
             trace = traced(held.trace, verdict, held.state.weight, at)
@@ -97,7 +102,7 @@ def advance(plane: Plane, name: str) -> RolloutDecision | None:
         if any(release.target in view.unreachable for release in view.releases):
             # Nothing is concluded from a target's silence.
             return None
-        facts = _facts(view, held)
+        facts = _facts(view, held, kept_left(plane, name, held, policy))
         made = next_step(held.state, facts, policy, now)
         changed = made.act is not Act.HOLD or made.state != held.state
         moved = replace(
@@ -138,7 +143,7 @@ def _made(name: str, inputs: RolloutInputs, decision: RolloutDecision) -> Made:
     )
 
 
-def _facts(view: BackendView, held: Held) -> RolloutFacts:
+def _facts(view: BackendView, held: Held, kept: int) -> RolloutFacts:
     ready: dict[str, int] = {}
     failure = ""
     for release in view.releases:
@@ -152,6 +157,7 @@ def _facts(view: BackendView, held: Held) -> RolloutFacts:
         verdict=held.verdict,
         failure=failure,
         command=held.command,
+        kept=kept,
     )
 
 

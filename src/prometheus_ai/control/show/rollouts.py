@@ -59,6 +59,8 @@ def under_way(held: Held) -> tuple[str, ...]:
             "" if verdict.decide_in_s is None else f"; decided in about {verdict.decide_in_s:.0f} s"
         )
         lines.append(f"verdict {verdict.outcome.value}: {verdict.reason}{when}")
+    if held.replayed:
+        lines.append(f"{held.replayed} kept requests were replayed to both releases")
     lines.extend(_way_back(held))
     return tuple(lines)
 

@@ -1,11 +1,19 @@
 """One question to a model server: what came since the last one."""
 
+from base64 import b64decode
 from collections.abc import Mapping
+from time import perf_counter
 from typing import Any
 
 import httpx
 
-from prometheus_ai.domain.answers import Answer, Feedback, ReplicaReading
+from prometheus_ai.domain.answers import (
+    Answer,
+    Feedback,
+    KeptRequest,
+    Replayed,
+    ReplicaReading,
+)
 from prometheus_ai.domain.errors import Unavailable
 from prometheus_ai.domain.evidence import Moments
 from prometheus_ai.domain.replica import Endpoint
@@ -37,8 +45,7 @@ class HttpReplicaReader:
         self, endpoint: Endpoint, after: int, *, in_full: bool, share: float
     ) -> ReplicaReading:
         """Return what came after a position; see ``ReplicaReader``."""
-        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-        url = f"http://{host}:{endpoint.port}/v2/recent"
+        url = _url(endpoint, "/v2/recent")
         asked = {"after": str(after), "full": "1" if in_full else "0", "share": f"{share:.4f}"}
         try:
             answer = self._http.get(url, params=asked)
@@ -50,9 +57,31 @@ class HttpReplicaReader:
                 hint="a replica of an older release has none; deploy it again",
             ) from error
 
+    def ask(self, endpoint: Endpoint, request: KeptRequest, timeout_s: float) -> Replayed:
+        """Send a kept request again; see ``ReplicaReader``."""
+        headers = {"content-type": request.content_type, "x-pai-shadow": "1"}
+        if request.json_bytes is not None:
+            headers["inference-header-content-length"] = str(request.json_bytes)
+        began = perf_counter()
+        try:
+            answer = self._http.post(
+                _url(endpoint, request.path), content=request.body, headers=headers,
+                timeout=timeout_s,
+            )  # fmt: skip
+        except httpx.HTTPError:
+            return Replayed(status=0, latency_s=perf_counter() - began)
+        return Replayed(
+            status=answer.status_code, latency_s=perf_counter() - began, body=answer.content
+        )
+
     def close(self) -> None:
         """Release connections."""
         self._http.close()
+
+
+def _url(endpoint: Endpoint, path: str) -> str:
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"http://{host}:{endpoint.port}{path}"
 
 
 def _reading(document: Mapping[str, Any]) -> ReplicaReading:
@@ -69,6 +98,8 @@ def _reading(document: Mapping[str, Any]) -> ReplicaReading:
         requests=failed + sum(count["ok"] + count["client_error"] for count in counts),
         errors=failed,
         quantities=_quantities([model["histograms"] for model in models]),
+        kept=tuple(_kept(each) for each in document.get("requests", ())),
+        unkept=int(document.get("requests_left_out", 0)),
     )
 
 
@@ -80,6 +111,16 @@ def _answer(found: Mapping[str, Any]) -> Answer:
         is_shadow=bool(found["shadow"]),
         labels=None if labels is None else tuple(labels),
         outputs=found.get("outputs"),
+    )
+
+
+def _kept(found: Mapping[str, Any]) -> KeptRequest:
+    json_bytes = found["json_bytes"]
+    return KeptRequest(
+        path=str(found["path"]),
+        content_type=str(found["content_type"]),
+        body=b64decode(found["body"]),
+        json_bytes=None if json_bytes is None else int(json_bytes),
     )
 
 

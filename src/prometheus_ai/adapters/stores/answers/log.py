@@ -5,14 +5,14 @@ import os
 import sqlite3
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from prometheus_ai.domain.answers import Answer, Feedback, Judged, Matched, grade
+from prometheus_ai.domain.answers import Answer, Feedback, Judged, KeptRequest, Matched, grade
 from prometheus_ai.domain.errors import Unavailable
 
 ANSWERS_MAX = 50_000
@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS judged (
 CREATE TABLE IF NOT EXISTS outputs (
   backend TEXT NOT NULL, version TEXT NOT NULL, hour INTEGER NOT NULL, label TEXT NOT NULL,
   count INTEGER NOT NULL, PRIMARY KEY (backend, version, hour, label)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS kept (
+  backend TEXT NOT NULL, number INTEGER NOT NULL, path TEXT NOT NULL, content_type TEXT NOT NULL,
+  json_bytes INTEGER, until INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (backend, number));
 """
 
 
@@ -193,6 +196,63 @@ class SqliteAnswerLog:
             float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)
         )[:limit]
 
+    def keep(
+        self,
+        backend: str,
+        requests: Sequence[KeptRequest],
+        now: datetime,
+        *,
+        kept_max: int,
+        kept_for: timedelta,
+    ) -> None:
+        """Keep requests to be sent again."""
+        with self._change() as change:
+            row = change.execute(
+                "SELECT COALESCE(MAX(number), 0) FROM kept WHERE backend = ?", (backend,)
+            ).fetchone()
+            newest, until = int(row[0]), _second(now + kept_for)
+            for request in requests:
+                newest += 1
+                change.execute(
+                    "INSERT INTO kept VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (backend, newest, request.path, request.content_type,
+                     request.json_bytes, until, request.body),
+                )  # fmt: skip
+            change.execute(
+                "DELETE FROM kept WHERE backend = ? AND number <= ?", (backend, newest - kept_max)
+            )
+
+    def kept(self, backend: str, after: int, limit: int, now: datetime) -> tuple[KeptRequest, ...]:
+        """Return kept requests with a number above ``after``, oldest first."""
+        with self._change() as view:
+            rows = view.execute(
+                "SELECT path, content_type, body, json_bytes, number FROM kept"
+                " WHERE backend = ? AND number > ? AND until > ? ORDER BY number LIMIT ?",
+                (backend, after, _second(now), limit),
+            ).fetchall()
+        return tuple(
+            KeptRequest(path=path, content_type=kind, body=body, json_bytes=size, number=number)
+            for path, kind, body, size, number in rows
+        )
+
+    def kept_count(self, backend: str, after: int, now: datetime) -> int:
+        """Return how many requests are kept with a number above ``after``."""
+        with self._change() as view:
+            row = view.execute(
+                "SELECT COUNT(*) FROM kept WHERE backend = ? AND number > ? AND until > ?",
+                (backend, after, _second(now)),
+            ).fetchone()
+        return int(row[0])
+
+    def drop_kept(self, now: datetime, of: Collection[str]) -> int:
+        """Remove kept requests whose time is over, and those of other backends."""
+        with self._change() as change:
+            gone = change.execute("DELETE FROM kept WHERE until <= ?", (_second(now),)).rowcount
+            known = [row[0] for row in change.execute("SELECT DISTINCT backend FROM kept")]
+            for backend in set(known).difference(of):
+                gone += change.execute("DELETE FROM kept WHERE backend = ?", (backend,)).rowcount
+        return gone
+
     def forget(self, before: datetime) -> int:
         """Remove all that is older; return how many rows went."""
         at, hour = _second(before), _hour(before)
@@ -224,6 +284,8 @@ def _connected(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # A power cut may cost the newest moments; writes then need no flush of the disk each second.
         connection.execute("PRAGMA synchronous = NORMAL")
+        # Requests of users may be in it: what is deleted is overwritten.
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute("PRAGMA journal_size_limit = 16777216")
         _check(connection)
         connection.executescript(_TABLES)
