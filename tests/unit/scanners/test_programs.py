@@ -70,6 +70,99 @@ OURS = Vulnerability(
 )  # fmt: skip
 
 
+# Whole answers, with every field that the programs' own published examples have around what is read.
+TRIVY_WHOLE = {
+    "SchemaVersion": 2, "Trivy": {"Version": "0.69.1"}, "ReportID": "017b7d41-e09f-7000-80ea-000000000001",
+    "CreatedAt": "2026-08-25T12:20:30.000000005Z", "ArtifactName": "image.tar",
+    "ArtifactType": "container_image",
+    "Metadata": {
+        "Size": 1024, "OS": {"Family": "debian", "Name": "10.1"}, "ImageID": "sha256:" + "c2" * 32,
+        "DiffIDs": ["sha256:" + "78" * 32],
+        "ImageConfig": {"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": []}},
+    },
+    "Results": [
+        {
+            "Target": "image.tar (debian 10.1)", "Class": "os-pkgs", "Type": "debian",
+            "Packages": [{"ID": "bash@5.0-4", "Name": "bash", "Version": "5.0-4"}],
+            "Vulnerabilities": [
+                {
+                    "VulnerabilityID": "CVE-2019-18276", "PkgID": "bash@5.0-4", "PkgName": "bash",
+                    "PkgIdentifier": {"PURL": "pkg:deb/debian/bash@5.0-4?arch=amd64", "UID": "8b02ba2c"},
+                    "InstalledVersion": "5.0-4", "Status": "affected", "SeveritySource": "debian",
+                    "Layer": {"Digest": "sha256:" + "4a" * 32, "DiffID": "sha256:" + "78" * 32},
+                    "DataSource": {"ID": "debian", "Name": "Debian Security Tracker", "URL": "https://x"},
+                    "Title": "bash: saved UID", "Description": "long", "Severity": "LOW",
+                    "CweIDs": ["CWE-273"], "VendorSeverity": {"debian": 1, "nvd": 3},
+                    "CVSS": {
+                        "nvd": {"V2Vector": "AV:L", "V3Vector": "CVSS:3.1/AV:L", "V2Score": 7.2, "V3Score": 7.8},
+                        "ghsa": {"V40Vector": "CVSS:4.0/AV:L", "V40Score": 8.4},
+                    },
+                    "References": ["https://x"], "PublishedDate": "2019-11-28T01:15:00Z",
+                },
+                {
+                    "VulnerabilityID": "CVE-2019-18224", "VendorIDs": ["DSA-4613-1"],
+                    "PkgID": "libidn2-0@2.0.5-1", "PkgName": "libidn2-0", "InstalledVersion": "2.0.5-1",
+                    "FixedVersion": "2.0.5-1+deb10u1", "Status": "fixed", "Severity": "UNKNOWN",
+                },
+            ],
+        },
+        {"Target": "Node.js", "Class": "lang-pkgs", "Type": "node-pkg", "Vulnerabilities": None},
+    ],
+}  # fmt: skip
+GRYPE_WHOLE = {
+    "matches": [
+        {
+            "vulnerability": {
+                "id": "GHSA-rrqc-c2jx-6jgv", "dataSource": "https://x", "namespace": "github:language:python",
+                "severity": "Medium", "urls": ["https://x"], "description": "enumeration",
+                "cvss": [
+                    {"source": "security-advisories@github.com", "type": "Secondary", "version": "3.1",
+                     "vector": "CVSS:3.1/AV:N", "metrics": {"baseScore": 5.3, "impactScore": 1.4},
+                     "vendorMetadata": {}},
+                    {"type": "Secondary", "version": "4.0", "vector": "CVSS:4.0/AV:N",
+                     "metrics": {"baseScore": 6.9}, "vendorMetadata": {}},
+                ],
+                "epss": [{"cve": "CVE-2024-45231", "epss": 0.03, "percentile": 0.42, "date": "2026-01-01"}],
+                "fix": {"versions": ["4.2.16"], "state": "fixed"}, "advisories": [], "risk": 1.68,
+            },
+            "relatedVulnerabilities": [
+                {
+                    "id": "CVE-2024-45231", "namespace": "nvd:cpe", "severity": "Medium", "urls": [], "cvss": [],
+                    "knownExploited": [{"cve": "CVE-2024-45231", "knownRansomwareCampaignUse": "Unknown"}],
+                }
+            ],
+            "matchDetails": [
+                {"type": "exact-direct-match", "matcher": "python-matcher",
+                 "searchedBy": {"language": "python", "package": {"name": "django", "version": "4.2.1"}},
+                 "found": {"versionConstraint": "<4.2.16 (python)"}, "fix": {"suggestedVersion": "4.2.16"}}
+            ],
+            "artifact": {
+                "id": "a246fd2054833c93", "name": "django", "version": "4.2.1", "type": "python",
+                "locations": [{"path": "/opt/METADATA", "layerID": "sha256:00", "accessPath": "/opt/METADATA"}],
+                "language": "python", "licenses": ["BSD"], "cpes": ["cpe:2.3:a:x:django:4.2.1"],
+                "purl": "pkg:pypi/django@4.2.1", "upstreams": [],
+            },
+        },
+        {
+            "vulnerability": {
+                "id": "CVE-2005-2541", "severity": "Unknown", "fix": {"versions": None, "state": "not-fixed"},
+                "cvss": None, "advisories": None,
+            },
+            "relatedVulnerabilities": None,
+            "artifact": {"name": "tar", "version": "1.34", "type": "deb", "locations": None,
+                         "metadataType": "DpkgMetadata"},
+        },
+    ],
+    "ignoredMatches": [],
+    "source": {"type": "image", "target": {"userInput": "image.tar", "layers": []}},
+    "distro": {"name": "debian", "version": "12", "idLike": []},
+    "descriptor": {
+        "name": "grype", "version": "0.104.1", "timestamp": "2026-01-01T00:00:00Z",
+        "db": {"status": {"schemaVersion": "v6.1.7", "built": "2026-01-01T00:00:00Z", "valid": True}},
+    },
+}  # fmt: skip
+
+
 def said(program: Program, answer: Any) -> Any:
     return program.understand(json.dumps(answer).encode())
 
@@ -88,6 +181,28 @@ def test_trivy_is_read() -> None:
     (one,) = said(TRIVY, TRIVY_SAYS).vulnerabilities
     assert (one.id, one.severity, one.score) == ("CVE-2022-21797", Severity.HIGH, 9.8)
     assert one.fixed_in == ("1.2.0", "1.1.1")
+
+
+def test_whole_answers_are_read_with_their_absent_lists_and_unknown_ratings() -> None:
+    found = said(TRIVY, TRIVY_WHOLE)
+    assert (found.scanner, found.problem) == ("trivy 0.69.1", "")
+    bash, idn = found.vulnerabilities
+    assert (bash.severity, bash.score, bash.fixed_in, bash.ecosystem) == (
+        Severity.LOW, 8.4, (), "Debian",
+    )  # fmt: skip
+    assert (idn.severity, idn.aliases) == (Severity.UNRATED, ("CVE-2019-18224", "DSA-4613-1"))
+    found = said(GRYPE, GRYPE_WHOLE)
+    assert (found.scanner, found.problem) == ("grype 0.104.1", "")
+    django, tar = found.vulnerabilities
+    assert (django.id, django.is_known_exploited, django.score) == ("CVE-2024-45231", True, 6.9)
+    assert (tar.severity, tar.fixed_in, tar.location) == (Severity.UNRATED, (), "")
+
+
+def test_a_system_past_its_end_of_support_is_a_problem() -> None:
+    old = TRIVY_WHOLE["Metadata"] | {"OS": {"Family": "alpine", "Name": "3.9.4", "EOSL": True}}  # type: ignore[operator]
+    found = said(TRIVY, TRIVY_WHOLE | {"Metadata": old})
+    assert "alpine 3.9.4 is past its end of support" in found.problem
+    assert found.vulnerabilities
 
 
 def test_the_same_weakness_by_three_scanners_is_one_at_its_worst() -> None:

@@ -43,7 +43,7 @@ def _vulnerability(match: Any) -> Vulnerability:
         version=str(artefact["version"]),
         ecosystem=ecosystem_of(str(artefact.get("type", ""))),
         fixed_in=tuple(str(one) for one in (said.get("fix") or {}).get("versions") or ()),
-        is_known_exploited=bool(said.get("knownExploited")),
+        is_known_exploited=any(one.get("knownExploited") for one in (said, *related)),
         summary=str(said.get("description", ""))[:300],
         location=str(places[0].get("path", "")),
         sources=("grype",),

@@ -15,6 +15,8 @@ def read_trivy(found: Any) -> Opinion:
     if found["SchemaVersion"] != 2:
         raise ValueError(f"schema {found['SchemaVersion']} is not known")
     version = (found.get("Trivy") or {}).get("Version", "")
+    system = (found.get("Metadata") or {}).get("OS") or {}
+    said = f"{system.get('Family', '')} {system.get('Name', '')} is past its end of support"
     return Opinion(
         scanner=f"trivy {version}".strip(),
         vulnerabilities=tuple(
@@ -22,13 +24,18 @@ def read_trivy(found: Any) -> Opinion:
             for result in found.get("Results") or ()
             for one in result.get("Vulnerabilities") or ()
         ),
+        # Nobody reports weaknesses of such a system any more: an empty list says nothing about it.
+        problem=f"{said}, so its weaknesses are not known" if system.get("EOSL") else "",
     )
 
 
 def _vulnerability(one: Any, kind: str) -> Vulnerability:
     names = {str(one["VulnerabilityID"]), *(str(name) for name in one.get("VendorIDs") or ())}
     scores = [
-        float(said["V3Score"]) for said in (one.get("CVSS") or {}).values() if "V3Score" in said
+        float(said[kind])
+        for said in (one.get("CVSS") or {}).values()
+        for kind in ("V40Score", "V3Score")
+        if kind in said
     ]
     fixed = str(one.get("FixedVersion", ""))
     return Vulnerability(
