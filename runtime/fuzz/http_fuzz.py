@@ -36,11 +36,27 @@ TOKENS = [
         b"inference-header-content-length: 20\r\n",
         b"x-pai-timeout-ms: 0\r\n",
         b"x-pai-tenant: a\r\n",
+        b"x-request-id: 3f1c-07\r\n",
+        b"traceparent: 00-4bf9-00f0-01\r\n",
     ),
     *(b"0\r\n\r\n", b"ffffffff\r\n", b"1\r\na\r\n", b"null", b"true", b"1e999", b"NaN", b"-1"),
     *(b"9223372036854775808", b"18446744073709551616", b'"FP32"', b'"BYTES"', b'"BOOL"'),
     *(b'"inputs":', b'"outputs":', b'"shape":', b'"data":', b'"parameters":', b'"id":'),
     *(b'{"binary_data_size":8}', b'{"binary_data":true}', b"\xff\xfe\xfd", b"\xf0\x9f\x99\x82"),
+]
+ONE_ROW = json.dumps(
+    {
+        "inputs": [
+            {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1.5, 2.0]},
+            {"name": "s", "datatype": "BYTES", "shape": [1, 2], "data": ["a", "b"]},
+            {"name": "b", "datatype": "BOOL", "shape": [1, 1], "data": [True]},
+        ]
+    }
+).encode()
+GOOD = [
+    b"POST /v2/models/tiny/infer HTTP/1.1\r\nhost: x\r\n%bcontent-length: %d\r\n\r\n%b"
+    % (further, len(ONE_ROW), ONE_ROW)
+    for further in (b"", b"x-request-id: 3f1c-06\r\ntraceparent: 00-4bf8-00f0-01\r\n")
 ]
 NAME = re.compile(rb"`[^`]*`:?|\d+")
 WORD = re.compile(rb"[a-zA-Z]{2,}:?")
@@ -76,7 +92,9 @@ def fixed_length(rng: random.Random, data: bytearray) -> bytearray:
     """Mostly make the content length right again, so that changes reach what is behind it."""
     head, sign, body = data.partition(b"\r\n\r\n")
     if sign and rng.random() < 0.7:
-        head = re.sub(rb"(?i)content-length: *\d*", b"content-length: %d" % len(body), head)
+        head = bytearray(
+            re.sub(rb"(?i)content-length: *\d*", b"content-length: %d" % len(body), head)
+        )
     return head + sign + body
 
 
@@ -98,9 +116,17 @@ class Fuzzer:
             lambda _, context: self.faults.append(str(context.get("exception") or context))
         )
 
-    async def play(self, pieces: list[bytes]) -> frozenset[bytes]:
-        """Hold one conversation; gives what kinds of answers there were. Raises on a finding."""
+    async def play(
+        self, pieces: list[bytes], before: list[bytes] | None = None
+    ) -> frozenset[bytes]:
+        """Hold one conversation, after requests that are answered one by one.
+
+        Gives what kinds of answers there were. Raises on a finding.
+        """
         connection, transport = self.server.connect()
+        for request in before or ():
+            connection.data_received(request)
+            await self.server.idle()
         for piece in pieces:
             if transport.closed:
                 break
@@ -147,6 +173,7 @@ def seeds(corpus: Path) -> list[bytes]:
     )
     return [
         *kept,
+        *GOOD,
         post % (infer, b"", len(body), body),
         post % (infer, split_at, len(raw_head) + 8, raw_head + b"\0" * 8),
         post % (b"/tiny/predict", b"", len(rows), rows),
@@ -171,8 +198,10 @@ async def run(seconds: float, seed: int, corpus: Path) -> int:
     while time.monotonic() < end:
         data = mutated(rng, pool)
         pieces = list(split(rng, data))
+        # What was said before is remembered, and the same again read in another way.
+        before = [rng.choice(GOOD)] * 2 if rng.random() < 0.3 else []
         try:
-            kinds = await fuzzer.play(pieces)
+            kinds = await fuzzer.play(pieces, before)
         except Exception as finding:  # noqa: BLE001 - whatever it is, it is a finding
             name = hashlib.sha256(data).hexdigest()[:16]
             folder = HERE / "findings"

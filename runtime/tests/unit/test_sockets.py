@@ -2,14 +2,20 @@
 
 import asyncio
 import errno
+import gc
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import pytest
+from runtime.tests.fakes import FakeServer
+from runtime.tests.unit.test_repeated_requests import Doubler, request
 
+from prometheus_ai_runtime.config import Batching
+from prometheus_ai_runtime.http.connection import Connection
 from prometheus_ai_runtime.sockets.listening import SocketListener, listen
 from prometheus_ai_runtime.sockets.loop import DirectLoop
+from prometheus_ai_runtime.sockets.transport import SocketTransport
 
 MIB = 1024 * 1024
 
@@ -252,3 +258,36 @@ def test_other_loops_listen_in_their_own_way() -> None:
         listening.close()
 
     asyncio.run(run())
+
+
+def test_a_connection_that_ended_is_gone_at_once() -> None:
+    """Nothing of it waits for the collector of circles: a server of many short connections would grow."""
+
+    def left() -> list[object]:
+        return [o for o in gc.get_objects() if isinstance(o, Connection | SocketTransport)]
+
+    async def run() -> None:
+        server = FakeServer()
+        server.add_model("doubler", Doubler(), Batching())
+        bound = socket.create_server(("127.0.0.1", 0))
+        listening = await listen(bound, lambda: Connection(server.door), 16)
+        async with asyncio.timeout(30):
+            reader, writer = await asyncio.open_connection(*bound.getsockname())
+            for _ in range(3):
+                writer.write(request("1.5,2.0"))
+                await reader.readuntil(b"]}]}")
+            assert len(left()) == 2
+            writer.close()
+            await until(lambda: not server.door.connections())
+            await asyncio.sleep(0)
+        assert left() == []
+        listening.close()
+        server.host.close()
+
+    gc.collect()
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=DirectLoop) as runner:
+            runner.run(run())
+    finally:
+        gc.enable()

@@ -107,6 +107,8 @@ class Connection(asyncio.Protocol):
                 exchange.work_owner.cancel(exchange)
             exchange.answered = True
         self._exchanges.clear()
+        # It holds this connection; neither is to wait for the collector of circles.
+        self._usual = self._again = None
 
     def data_received(self, data: bytes) -> None:
         """Take bytes; one whole request with a known head takes the short way."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import cast
 
 from prometheus_ai_runtime.log import log
-from prometheus_ai_runtime.sockets.loop import DirectLoop
+from prometheus_ai_runtime.sockets.loop import DirectLoop, OnEvents
 
 _READ_BYTES = 256 * 1024
 _SEND_BYTES = 1024 * 1024
@@ -30,6 +30,7 @@ class SocketTransport(asyncio.Transport):
         self._fd = sock.fileno()
         self._protocol: asyncio.BaseProtocol = asyncio.BaseProtocol()
         self._data_received: Callable[[bytes], None] = _nobody
+        self._owner: OnEvents = _nothing
         self._unsent = bytearray()
         self._events = 0
         self._reads = True
@@ -221,7 +222,12 @@ class SocketTransport(asyncio.Transport):
         finally:
             self._sock.close()
             # They hold each other; let go, so that both are gone at once.
-            self._set(asyncio.BufferedProtocol())
+            self._protocol, self._data_received = asyncio.BaseProtocol(), _nobody
+            self._owner = _nothing
+
+
+def _nothing(_events: int) -> None:
+    """Nobody is told what happens to a socket that is closed."""
 
 
 def _nobody(_data: bytes) -> None:
