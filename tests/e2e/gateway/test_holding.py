@@ -89,6 +89,12 @@ def test_the_deadline_ends_a_wait_with_a_time_to_come_back(gateway: GatewayRig) 
     assert 1 <= int(answer.headers["retry-after"]) <= math.ceil(7.0)
 
 
+def test_a_start_that_takes_longer_than_ever_is_waited_for_once_more(gateway: GatewayRig) -> None:
+    held = release("v1", hold=Hold(wait_s=2.2, start_s=2.0))
+    gateway.serve(route("sleeper", held, weights={"v1": 100}))
+    assert ask(gateway, 1).headers["retry-after"] == "2"
+
+
 def test_a_caller_that_leaves_frees_its_place(gateway: GatewayRig) -> None:
     gateway.serve(sleeper())
     with pytest.raises(httpx.ReadTimeout):

@@ -7,7 +7,7 @@ import pytest
 from prometheus_ai.control.advise.simulation import Asked, Contender, run_simulation
 from prometheus_ai.domain.errors import InvalidInput
 from prometheus_ai.domain.policy import RolloutSpec, ScalingSpec
-from prometheus_ai.domain.spec import ModelSpec, Spec
+from prometheus_ai.domain.spec import BatchingSpec, ModelSpec, Spec
 from prometheus_ai.simulate import page, plot, sparkline, traffic, verdict_times
 
 SPEC = Spec(
@@ -33,6 +33,24 @@ def test_contenders_meet_the_same_traffic() -> None:
     assert {row.requests for row in found.rows} == {found.requests}
     assert found.rows[3].replica_s == pytest.approx(900, abs=1)
     assert found.assumed == ()
+
+
+def test_specs_of_the_same_name_both_take_part() -> None:
+    other = SPEC.model_copy(update={"scaling": ScalingSpec(min=4, max=9)})
+    files = (Contender(label="pai.yaml", spec=SPEC), Contender(label="pai.yaml", spec=other))
+    found = run_simulation(asked(contenders=files, traffic="poisson:1", duration_s=60.0))
+    assert [row.scaler for row in found.rows] == ["pai.yaml", "pai.yaml (2)"]
+    assert found.rows[1].replicas_max > found.rows[0].replicas_max
+
+
+def test_each_spec_makes_batches_of_its_own_size() -> None:
+    batching = SPEC.model_copy(update={"batching": BatchingSpec(rows_max=8)})
+    serial = SPEC.model_copy(update={"batching": BatchingSpec(rows_max=1)})
+    files = (Contender(label="serial", spec=serial), Contender(label="batching", spec=batching))
+    found = run_simulation(
+        asked(contenders=files, traffic="poisson:30", duration_s=60.0, curve=((1, 0.02), (8, 0.03)))
+    )
+    assert found.rows[0].replica_s > 1.2 * found.rows[1].replica_s
 
 
 def test_a_recording_brings_its_own_replica() -> None:

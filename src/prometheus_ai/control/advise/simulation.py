@@ -4,7 +4,7 @@ It needs no control plane: everything is computed where it is asked.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prometheus_ai.domain.errors import InvalidInput
@@ -84,33 +84,44 @@ def run_simulation(asked: Asked) -> Simulated:
     trace = _trace(asked)
     profile, assumed = _profile(asked)
     slo_s = asked.slo_s or objective_s(profile.curve, None)
-    scalers: dict[str, Scaler] = {}
-    replicas = 1
-    for one in asked.contenders:
-        terms = Terms(profile=profile, slo_s=slo_s, replicas_max=_most(one.spec))
-        scalers[one.label] = _scaler(one, terms)
-        if one.spec is not None and one.spec.scaling is None:
-            replicas = max(replicas, one.spec.replicas)
-    rows = tuple(
-        compare_scalers(
-            trace, profile, {label: scaler},
+    contenders = _told_apart(asked.contenders)
+    fixed = [one.spec.replicas for one in contenders if one.spec and one.spec.scaling is None]
+    rows: list[Row] = []
+    for one in contenders:
+        batching = one.spec.batching if one.spec is not None else None
+        own = replace(profile, rows_max=batching.rows_max) if batching is not None else profile
+        terms = Terms(profile=own, slo_s=slo_s, replicas_max=_most(one.spec))
+        rows += compare_scalers(
+            trace, own, {one.label: _scaler(one, terms)},
             Objective(slo_s=slo_s, price_per_hour=asked.price_per_hour),
-            Limits(replicas=_first(label, asked, replicas), seed=asked.seed),
-        )[0]
-        for label, scaler in scalers.items()
-    )  # fmt: skip
+            Limits(replicas=_first(one, max([1, *fixed])), seed=asked.seed),
+        )  # fmt: skip
     verdicts = {
         one.label: verdict_times(
             one.spec.rollout, trace.rate_per_s, profile.curve[0][1], profile.start_s
         )
-        for one in asked.contenders
+        for one in contenders
         if one.spec is not None and one.spec.rollout is not None and trace.rate_per_s > 0
     }
     return Simulated(
         trace=trace.name, requests=len(trace.arrivals), duration_s=round(trace.duration_s, 3),
-        slo_s=slo_s, curve=profile.curve, start_s=profile.start_s, assumed=assumed, rows=rows,
+        slo_s=slo_s, curve=profile.curve, start_s=profile.start_s, assumed=assumed, rows=tuple(rows),
         verdicts=verdicts,
     )  # fmt: skip
+
+
+def _told_apart(contenders: Sequence[Contender]) -> tuple[Contender, ...]:
+    """Number specs that are named like one before, as in different folders; a name counts once."""
+    found: dict[str, Contender] = {}
+    for one in contenders:
+        if one.spec is None and one.label in found:
+            continue
+        label, number = one.label, 1
+        while label in found:
+            number += 1
+            label = f"{one.label} ({number})"
+        found[label] = replace(one, label=label)
+    return tuple(found.values())
 
 
 def _trace(asked: Asked) -> Trace:
@@ -166,11 +177,9 @@ def _most(spec: Spec | None) -> int:
     return policy.max if policy is not None else REPLICAS_MAX
 
 
-def _first(label: str, asked: Asked, replicas: int) -> int:
+def _first(one: Contender, replicas: int) -> int:
     """Return the replicas that run from the start: a fixed number is there at once."""
-    if label.startswith("fixed:"):
-        return int(label.removeprefix("fixed:"))
-    spec = next((one.spec for one in asked.contenders if one.label == label), None)
-    if spec is None:
-        return replicas
-    return spec.replicas if spec.scaling is None else max(1, spec.scaling.min)
+    if one.spec is None:
+        is_fixed = one.label.startswith("fixed:")
+        return int(one.label.removeprefix("fixed:")) if is_fixed else replicas
+    return one.spec.replicas if one.spec.scaling is None else max(1, one.spec.scaling.min)

@@ -340,9 +340,11 @@ class Holding:
                 self._changed.notify_all()
             self._wished_until[key] = now + WISH_S
         waited_s = time.monotonic() - place.since if place.waiting else 0.0
+        left_s = place.hold.start_s - waited_s
         return Refused(
             f"release {key[0]}/{key[1]} is asleep and being woken; {why}",
-            retry_after_s=place.hold.start_s - waited_s,
+            # A start that takes longer than nine in ten says nothing of when it ends.
+            retry_after_s=left_s if left_s > 0 else place.hold.start_s,
         )
 
 
