@@ -111,7 +111,7 @@ class Wire:
                 headers={name.lower(): value for name, value in response.getheaders()},
                 body=_whole(response),
             )
-        self._line().used_at = time.monotonic()
+        self._local.line.used_at = time.monotonic()
         if answer.status >= 400:
             raise fault(answer.status, answer.body)
         return answer
@@ -128,7 +128,7 @@ class Wire:
         with self._unavailable(timeout_s), file.open("rb") as stream:
             response = self._send("PUT", path, _Counted(stream, on_bytes), headers, timeout_s)
             answer = Answer(status=response.status, headers={}, body=_whole(response))
-        self._line().used_at = time.monotonic()
+        self._local.line.used_at = time.monotonic()
         if answer.status >= 400:
             raise fault(answer.status, answer.body)
         return answer
@@ -276,6 +276,7 @@ def _whole(response: http.client.HTTPResponse) -> bytes:
 def _is_stale(line: _Line) -> bool:
     if line.used_at == 0.0 or time.monotonic() - line.used_at > IDLE_S_MAX:
         return True
-    readable, _, _ = select.select([line.connection.sock], [], [], 0)
+    poll = select.poll()
+    poll.register(line.connection.sock, select.POLLIN)
     # Between requests only a closing server makes the socket readable.
-    return bool(readable)
+    return bool(poll.poll(0))

@@ -68,5 +68,7 @@ def _end(handle: int) -> None:
     for number, bound_s in ((signal.SIGTERM, ENVOY_GRACE_S), (signal.SIGKILL, ENVOY_GRACE_S)):
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(handle, number)
-        if select.select([handle], [], [], bound_s)[0]:
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        if poll.poll(bound_s * 1000):
             return

@@ -63,15 +63,14 @@ class EnvoyProcess:
 
     def wait_for_end(self, wake: int, timeout_s: float) -> bool:
         """Wait until the process ends, ``wake`` becomes readable or time is up; tell whether it ended."""
-        readable, _, _ = select.select([self._pidfd, wake], [], [], timeout_s)
-        return self._pidfd in readable
+        return self._pidfd in _readable((self._pidfd, wake), timeout_s)
 
     def end(self, grace_s: float) -> None:
         """Ask the process to end, and kill it when it has not after ``grace_s``."""
         for number, bound_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, number)
-            if select.select([self._pidfd], [], [], bound_s)[0]:
+            if _readable((self._pidfd,), bound_s):
                 return
 
     def release(self) -> str:
@@ -85,6 +84,13 @@ class EnvoyProcess:
             self._child.returncode = 0
             return "still running"
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def _readable(handles: tuple[int, ...], timeout_s: float) -> set[int]:
+    poll = select.poll()
+    for handle in handles:
+        poll.register(handle, select.POLLIN)
+    return {handle for handle, _ in poll.poll(timeout_s * 1000)}
 
 
 def _started_ticks(pid: int) -> str:
