@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import (
@@ -13,6 +12,7 @@ from packaging.utils import (
 )
 from packaging.version import InvalidVersion, Version
 
+from prometheus_ai.build.libraries import SystemLibrary, library_of
 from prometheus_ai.build.packages import entries
 from prometheus_ai.domain.image import (
     BaseAdvice,
@@ -32,26 +32,6 @@ _MUSL_MINOR = 2
 # Bytes unpacked, of the official images for amd64; used where the engine does not have the image.
 USUAL_BYTES = {"slim": 131_000_000, "full": 1_020_000_000, "alpine": 58_000_000}
 SUFFIXES = {"slim": "-slim", "full": "", "alpine": "-alpine"}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Need:
-    """A library that a wheel expects of the system."""
-
-    library: str
-    debian: str
-    in_full: bool
-
-
-# Wheels that do not bring everything along.
-_NEEDS = {
-    "lightgbm": _Need(library="libgomp.so.1", debian="libgomp1", in_full=True),
-    "opencv-python": _Need(library="libGL.so.1", debian="libgl1", in_full=False),
-    "opencv-contrib-python": _Need(library="libGL.so.1", debian="libgl1", in_full=False),
-    "pyodbc": _Need(library="libodbc.so.2", debian="unixodbc", in_full=False),
-    "python-magic": _Need(library="libmagic.so.1", debian="libmagic1", in_full=True),
-    "weasyprint": _Need(library="libpango-1.0.so.0", debian="libpango-1.0-0", in_full=True),
-}
 
 
 def offers_for(python: str, measured: Mapping[str, int]) -> tuple[BaseOffer, ...]:
@@ -120,14 +100,13 @@ def _judge(
             size += (wheel or source or IndexFile(filename="")).size_bytes
             if wheel is None:
                 compiled.append(name)
-    lacking = [name for name in pins if _lacks(name, offer)]
     why = [
         *_reasons(offer, compiled, impossible),
-        *(_lack(name, offer) for name in lacking),
+        *(_brought(name, offer, need) for name in pins if (need := _lacks(name, offer))),
         *([f"the index says nothing of {_few(unknown)}"] if unknown else []),
     ]
     return BaseJudgement(
-        offer=offer, fits=not (impossible or lacking), why=tuple(why), compiled=tuple(compiled),
+        offer=offer, fits=not impossible, why=tuple(why), compiled=tuple(compiled),
         impossible=tuple(impossible), packages_bytes=size,
     )  # fmt: skip
 
@@ -154,9 +133,9 @@ def _choose(judged: Mapping[str, BaseJudgement]) -> tuple[str, str]:
     if slim is None or not slim.fits:
         fitting = [one for one in judged.values() if one.fits]
         if not fitting:
-            return "", "no base fits: a package or a library is missing everywhere"
+            return "", "no base fits: a package is missing everywhere"
         best = min(fitting, key=_total)
-        reason = slim.why[0] if slim and slim.impossible else slim.why[-1] if slim else "no slim"
+        reason = slim.why[0] if slim else "no slim"
         return best.offer.name, f"slim does not fit: {reason}"
     if alpine is not None and alpine.fits and not alpine.compiled and not slim.compiled:
         share = _total(alpine) / max(1, _total(slim))
@@ -176,14 +155,14 @@ def _total(judged: BaseJudgement) -> int:
     return judged.offer.size_bytes + judged.packages_bytes
 
 
-def _lacks(name: str, offer: BaseOffer) -> bool:
-    need = _NEEDS.get(name)
-    return need is not None and not (offer.name == "full" and need.in_full)
+def _lacks(name: str, offer: BaseOffer) -> SystemLibrary | None:
+    need = library_of(name)
+    return None if need is None or (offer.name == "full" and need.in_full) else need
 
 
-def _lack(name: str, offer: BaseOffer) -> str:
-    need = _NEEDS[name]
-    return f"{name} needs {need.library}, which {offer.name} does not have (Debian: {need.debian})"
+def _brought(name: str, offer: BaseOffer, need: SystemLibrary) -> str:
+    package = need.alpine if offer.libc == "musl" else need.debian
+    return f"{name} needs {need.file}, so the system's package {package} is installed"
 
 
 def _version(entry: str) -> Version | None:

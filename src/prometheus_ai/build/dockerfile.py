@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from prometheus_ai.build.libraries import SystemLibrary
 from prometheus_ai.domain.image import CONFIG_FILE, HTTP_PORT
 from prometheus_ai.domain.image_spec import USER_ID, Bytecode
 
@@ -62,6 +63,8 @@ class Content:
     wheel: str
     has_model_layer: bool
     labels: Mapping[str, str]
+    libraries: Sequence[SystemLibrary] = ()
+    """What packages expect of the system."""
 
 
 def dockerfile(content: Content) -> str:
@@ -108,8 +111,9 @@ def _builder() -> str:
         "FROM tools AS builder",
         _run(
             _NETWORK,
-            "apt-get update -qq",
-            "apt-get install -qq -y --no-install-recommends build-essential python3-dev",
+            "if command -v apk > /dev/null; then apk add --quiet --no-cache build-base linux-headers;"
+            " else apt-get update -qq"
+            " && apt-get install -qq -y --no-install-recommends build-essential python3-dev; fi",
             mounts=_SECRETS,
         ),
         _run(
@@ -192,11 +196,30 @@ def _finish(bytecode: Bytecode) -> list[str]:
     return steps
 
 
+def _libraries(found: Sequence[SystemLibrary]) -> str:
+    """Install what the base lacks, and nothing where it has it, so that such a base needs no mirror."""
+    here = " && ".join(f"ldconfig -p 2> /dev/null | grep -q '{one.file} '" for one in found)
+    alpine = " ".join(sorted({one.alpine for one in found}))
+    debian = " ".join(sorted({one.debian for one in found}))
+    return _run(
+        _NETWORK,
+        "touch /dev/pai-began",
+        f"if command -v apk > /dev/null; then apk add --quiet --no-cache {alpine};"
+        f" elif ! {{ {here}; }}; then apt-get update -qq"
+        f" && apt-get install -qq -y --no-install-recommends {debian}; fi",
+        "rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/log/apt /var/log/dpkg.log",
+        f"find / -xdev -newer /dev/pai-began -exec touch -h -d @{EPOCH} {{}} +",
+        mounts=_SECRETS,
+    )
+
+
 def _runtime(content: Content) -> str:
     # Copied, though the step's own layer holds the same files: engines touch /etc after a step, at their own time.
     copies = [f"COPY --from={name} {PREFIX} {PREFIX}" for name in content.parts]
     if content.bytecode == "cold-start":
         copies.insert(0, "COPY --from=interpreter /bytecode /")
+    if content.libraries:
+        copies.insert(0, _libraries(content.libraries))
     return "\n".join(
         ["# Interpreter and packages, no build tools.", "FROM base AS runtime", *copies]
     )

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_ai.build.dockerfile import Content, PartName, dockerfile
+from prometheus_ai.build.libraries import SystemLibrary, libraries_of
 from prometheus_ai.build.packages import part, text_of
 from prometheus_ai.build.tools import TOOLS_LOCK
 from prometheus_ai.domain.errors import InvalidInput
 from prometheus_ai.domain.image import (
     CONFIG_FILE,
     LABEL_BACKEND,
+    LABEL_BASE_MADE,
     LABEL_HOME,
     LABEL_LOCK,
     LABEL_MODEL,
@@ -70,6 +72,7 @@ def plan_image(release: Release, inputs: PlanInputs) -> BuildPlan:
             f"the lock of {release.id} names no package", hint="deploy the backend again"
         )
     weights = _weights(release, chosen)
+    libraries = libraries_of(name for name, _ in (*heavy, *light, *compiled))
     parts: tuple[PartName, ...] = (*(("heavy",) if heavy else ()), "light")
     labels = _labels(release, inputs, weights)
     content = Content(
@@ -80,6 +83,7 @@ def plan_image(release: Release, inputs: PlanInputs) -> BuildPlan:
         wheel=inputs.wheel,
         has_model_layer=weights == "layer",
         labels=labels,
+        libraries=libraries,
     )
     files = {
         ".dockerignore": IGNORED,
@@ -102,7 +106,7 @@ def plan_image(release: Release, inputs: PlanInputs) -> BuildPlan:
         base=inputs.base,
         weights=weights,
         digest=digest,
-        notes=_notes(release, inputs, chosen, weights),
+        notes=(*_notes(release, inputs, chosen, weights), *map(_library_note, libraries)),
     )
 
 
@@ -124,6 +128,7 @@ def _labels(release: Release, inputs: PlanInputs, weights: str) -> dict[str, str
         "org.opencontainers.image.title": release.backend,
         "org.opencontainers.image.version": release.version,
         "org.opencontainers.image.base.digest": inputs.base.digest,
+        **({LABEL_BASE_MADE: inputs.base.made_at} if inputs.base.made_at else {}),
     }
 
 
@@ -169,6 +174,13 @@ def _stages(
     does = f"{models[weights]}, configuration, hardening, health check"
     stages.append(Stage(name="production", does=does))
     return tuple(stages)
+
+
+def _library_note(one: SystemLibrary) -> str:
+    return (
+        f"not reproducible: {one.file}, which a package expects of the system, comes from the base's "
+        f"distribution ({one.debian}, {one.alpine} on Alpine) as its mirror has it at the time"
+    )
 
 
 def _notes(

@@ -151,6 +151,8 @@ class ImageScan:
     layers: int = 0
     bytes_total: int = 0
     user: str = ""
+    base_made_at: datetime | None = None
+    """When its base was made, as its label says; None where it has none that can be believed."""
     others: tuple[Vulnerability, ...] = ()
     """Weaknesses that other scanners found, where some are installed."""
     asked: tuple[str, ...] = ()

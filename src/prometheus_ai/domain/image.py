@@ -23,6 +23,10 @@ LABEL_WEIGHTS = "ai.prometheus.weights"
 """``layer`` when the model is in the image, ``mount`` when it is mounted, ``pull`` when each start fetches it."""
 LABEL_PLAN = "ai.prometheus.plan"
 """Digest of everything that decides an image's content."""
+LABEL_BASE_MADE = "ai.prometheus.base-made"
+"""When the base image was made, in ISO 8601."""
+
+Libc = Literal["glibc", "musl"]
 
 MODEL_FOLDER = "/opt/model"
 """Where a container finds its model."""
@@ -50,6 +54,13 @@ class BaseImage:
     digest: str
     """Digest at its image registry, or of the image itself when it came from none."""
     size_bytes: int = 0
+    made_at: str = ""
+    """When it was made, in ISO 8601; empty where the engine does not know."""
+
+    @property
+    def libc(self) -> Libc:
+        """Its C library as its name tells it: nothing else does before it runs."""
+        return "musl" if "alpine" in self.reference.partition("@")[0] else "glibc"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -189,9 +200,6 @@ class Attachment:
     """Empty for a referrer, which has its digest for a name."""
     manifest: bytes
     blobs: tuple[bytes, ...]
-
-
-Libc = Literal["glibc", "musl"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

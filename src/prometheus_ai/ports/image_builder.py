@@ -12,6 +12,7 @@ from prometheus_ai.domain.image import (
     BuildRecord,
     ImageFacts,
     IndexFile,
+    Libc,
 )
 from prometheus_ai.domain.release import Release
 from prometheus_ai.ports.driver import Progress
@@ -60,8 +61,8 @@ class ImageBuilder(Protocol):
             Unavailable: the engine or the image's registry cannot be reached.
         """
 
-    def sdists(self, lock_path: Path, python: str) -> tuple[str, ...]:
-        """Return the packages of a lock that have no wheel for this Python on this kind of machine.
+    def sdists(self, lock_path: Path, python: str, libc: Libc = "glibc") -> tuple[str, ...]:
+        """Return the packages of a lock that have no wheel for this Python and C library on this kind of machine.
 
         Raises:
             Unavailable: the package index cannot be reached.

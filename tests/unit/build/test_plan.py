@@ -12,7 +12,7 @@ from prometheus_ai.build import MOUNT_FROM_BYTES, PlanInputs, plan_image
 from prometheus_ai.build.packages import entries, is_heavy, part, text_of
 from prometheus_ai.build.plan import CONFIG_IN_CONTEXT
 from prometheus_ai.domain.errors import InvalidInput
-from prometheus_ai.domain.image import LABEL_PLAN, LABEL_RELEASE, BaseImage
+from prometheus_ai.domain.image import LABEL_BASE_MADE, LABEL_PLAN, LABEL_RELEASE, BaseImage
 from prometheus_ai.domain.image_spec import ImageSpec
 from prometheus_ai.domain.release import Release
 from prometheus_ai.testing.state_values import make_release
@@ -180,3 +180,38 @@ def test_without_large_packages_there_is_no_stage_for_them() -> None:
     assert "AS heavy" not in text
     runtime = text.split("FROM base AS runtime\n")[1].split("\n\n")[0]
     assert re.findall(r"--from=(\w+)", runtime) == ["interpreter", "light"]
+
+
+def test_a_library_that_a_package_expects_is_installed_where_the_base_lacks_it() -> None:
+    lock = LOCK + "lightgbm==4.6.0 \\\n    --hash=sha256:ee\n"
+    plan = plan_image(release(), inputs(lock=lock))
+    runtime = plan.dockerfile.partition(" AS runtime")[2]
+    assert "grep -q 'libgomp.so.1 '" in runtime
+    assert "install -qq -y --no-install-recommends libgomp1;" in runtime
+    assert "apk add --quiet --no-cache libgomp;" in runtime
+    assert any("libgomp.so.1" in note for note in plan.notes)
+    assert "libgomp" not in plan_image(release(), inputs()).dockerfile
+
+
+def test_the_image_says_when_its_base_was_made() -> None:
+    made = "2026-01-02T03:04:05.123456789Z"
+    plan = plan_image(release(), inputs(base=replace(BASE, made_at=made)))
+    assert plan.labels[LABEL_BASE_MADE] == made
+    assert LABEL_BASE_MADE not in plan_image(release(), inputs()).labels
+
+
+@pytest.mark.parametrize(
+    ("reference", "libc"),
+    [
+        ("python:3.11-slim@sha256:11", "glibc"),
+        ("python:3.11-alpine", "musl"),
+        ("registry.example.org/alpine-python:3@sha256:22", "musl"),
+    ],
+)
+def test_the_c_library_is_told_by_the_name_of_the_base(reference: str, libc: str) -> None:
+    assert BaseImage(reference=reference, digest="sha256:11").libc == libc
+
+
+def test_compilers_come_by_the_tool_that_the_base_has() -> None:
+    text = plan_image(release(), inputs(sdists=("anyio",))).dockerfile
+    assert "if command -v apk > /dev/null; then apk add" in text

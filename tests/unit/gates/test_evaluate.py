@@ -241,3 +241,17 @@ def test_what_ran_before_is_judged_by_everything_else_as_ever() -> None:
     assert refused_by(judge_admitted(STALE_SINCE, known)) == {"vulnerabilities"}
     absent = replace(GOOD, advisories=AdvisoryData())
     assert refused_by(judge_admitted(STALE_SINCE, absent)) == {"advisory-data"}
+
+
+def test_an_old_base_and_one_of_unknown_age_are_refused_where_the_policy_asks() -> None:
+    text = "version: 1\nsections: [{name: all, base: {mode: enforce, age_days_max: 90}}]\n"
+    young = Hardening(user="10001", read_only_root=True, no_new_privileges=True,
+                      base_created_at=NOW - timedelta(days=80))  # fmt: skip
+    report = judge(replace(GOOD, hardening=young), text)
+    assert report.allowed
+    later = judge(replace(GOOD, hardening=young), text, now=NOW + timedelta(days=5))
+    assert later.look_again_at == NOW + timedelta(days=6)
+    assert "base-age" in refused_by(
+        judge(replace(GOOD, hardening=young), text, NOW + timedelta(days=10))
+    )
+    assert "base-age" in refused_by(judge(GOOD, text))

@@ -18,6 +18,7 @@ from prometheus_ai.adapters.scanners.images.secrets import secrets_in
 from prometheus_ai.adapters.scanners.model_files import ModelFileScanner
 from prometheus_ai.domain.errors import InvalidInput
 from prometheus_ai.domain.gate import ImageScan
+from prometheus_ai.domain.image import LABEL_BASE_MADE
 from tests.unit.scanners.poison import call
 
 SITE = "opt/venv/lib/python3.11/site-packages"
@@ -196,6 +197,18 @@ def test_a_pickle_in_an_image_is_looked_into_whatever_its_name(tmp_path: Path, n
     (model,) = found.models
     assert not model.is_clean
     assert "system" in model.findings[0].message
+
+
+@pytest.mark.parametrize(
+    ("label", "year"),
+    [("2026-01-02T03:04:05.123456789Z", 2026), ("1970-01-01T00:00:00Z", 0), ("soon", 0), (None, 0)],
+)
+def test_the_age_of_the_base_is_read_from_its_label(
+    tmp_path: Path, label: str | None, year: int
+) -> None:
+    config = {"config": {"Labels": {LABEL_BASE_MADE: label} if label else None}}
+    found = scan(archive(tmp_path / "image.tar", [layer(BASE)], config)).base_made_at
+    assert (found.year if found else 0) == year
 
 
 def test_a_damaged_image_is_an_error(tmp_path: Path) -> None:

@@ -75,14 +75,15 @@ class ReleaseImageMaker:
         chosen = release.spec.image
         python = release.inputs.python
         named = chosen.base if chosen is not None and chosen.base else SLIM.format(python=python)
+        base = self.builder.base(named)
         return plan_image(
             release,
             PlanInputs(
                 home=self.home,
                 lock=lock_path.read_text(),
-                base=self.builder.base(named),
+                base=base,
                 wheel=self.wheels.runtime_wheel(release.inputs.runtime).name,
-                sdists=self.builder.sdists(lock_path, python),
+                sdists=self.builder.sdists(lock_path, python, base.libc),
             ),
         )
 

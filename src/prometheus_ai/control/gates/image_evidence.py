@@ -94,19 +94,20 @@ def with_image(plane: Plane, gate: Gate, release: Release, evidence: Evidence) -
         secrets=found.secrets,
         image_models=found.models,
         image_others=found.others,
-        hardening=_hardening(release, found.user),
+        hardening=_hardening(release, found),
     )
 
 
-def _hardening(release: Release, image_user: str) -> Hardening:
+def _hardening(release: Release, found: ImageScan) -> Hardening:
     """Return how the container will run: its target sets all of it but the user, whatever the image says."""
     asked = release.spec.container or ContainerSpec()
     return Hardening(
-        user=str(asked.user) if "user" in asked.exceptions else image_user,
+        user=str(asked.user) if "user" in asked.exceptions else found.user,
         read_only_root=asked.read_only_root,
         capabilities=asked.capabilities,
         no_new_privileges=asked.no_new_privileges,
         exceptions={str(name): why for name, why in asked.reasons.items()},
+        base_created_at=found.base_made_at,
     )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -34,6 +35,7 @@ from prometheus_ai.domain.image import (
     ImageLayer,
     IndexFile,
     LayerFacts,
+    Libc,
 )
 from prometheus_ai.ports.image_builder import BuildFiles
 
@@ -61,7 +63,7 @@ class DockerBuilder:
         self._engine = engine
         self._network = network
         self._command = command or DockerCommand(engine.url)
-        self._sdists: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._sdists: dict[tuple[str, str, str], tuple[str, ...]] = {}
 
     def check(self) -> None:
         """Ask the engine for its version, and try a build of two lines."""
@@ -78,20 +80,26 @@ class DockerBuilder:
         if pinned:
             digest = pinned[0].rpartition("@")[2]
             name = reference.partition("@")[0]
-            return BaseImage(reference=f"{name}@{digest}", digest=digest, size_bytes=facts["Size"])
-        return BaseImage(reference=reference, digest=facts["Id"], size_bytes=facts["Size"])
+            reference = f"{name}@{digest}"
+        else:
+            digest = facts["Id"]
+        return BaseImage(
+            reference=reference, digest=digest, size_bytes=facts["Size"],
+            made_at=str(facts.get("Created") or ""),
+        )  # fmt: skip
 
-    def sdists(self, lock_path: Path, python: str) -> tuple[str, ...]:
+    def sdists(self, lock_path: Path, python: str, libc: Libc = "glibc") -> tuple[str, ...]:
         """Ask uv which packages it would have to compile; a lock's answer is kept."""
-        key = (hashlib.sha256(lock_path.read_bytes()).hexdigest(), python)
+        key = (hashlib.sha256(lock_path.read_bytes()).hexdigest(), python, libc)
         if key not in self._sdists:
-            self._sdists[key] = self._without_wheels(lock_path, python)
+            wanted = ["--python-version", python, *_platform(libc)]
+            self._sdists[key] = self._without_wheels(lock_path, wanted)
         return self._sdists[key]
 
-    def _without_wheels(self, lock_path: Path, python: str) -> tuple[str, ...]:
+    def _without_wheels(self, lock_path: Path, wanted: list[str]) -> tuple[str, ...]:
         missing: list[str] = []
         for _ in range(SDISTS_MAX):
-            said = self._try_wheels(lock_path, python, missing)
+            said = self._try_wheels(lock_path, wanted, missing)
             if not said:
                 return tuple(missing)
             found = [name.lower() for name in _NO_WHEEL.findall(said)]
@@ -250,12 +258,12 @@ class DockerBuilder:
                 hint="name one that the engine can pull, or load it into the engine",
             ) from error
 
-    def _try_wheels(self, lock_path: Path, python: str, missing: list[str]) -> str:
+    def _try_wheels(self, lock_path: Path, wanted: list[str], missing: list[str]) -> str:
         """Return uv's words when some package has no wheel, or nothing."""
         with tempfile.TemporaryDirectory(prefix="pai-wheels-") as folder:
             command = [
                 find_uv_bin(), "pip", "install", "--dry-run", "--quiet", "--no-deps",
-                "--target", folder, "--python-version", python, "--only-binary", ":all:",
+                "--target", folder, *wanted, "--only-binary", ":all:",
                 "-r", str(lock_path),
             ]  # fmt: skip
             for name in missing:
@@ -271,6 +279,14 @@ class DockerBuilder:
             except subprocess.TimeoutExpired as error:
                 raise Unavailable("uv did not say in time which packages have wheels") from error
         return done.stderr if done.returncode else ""
+
+
+def _platform(libc: Libc) -> list[str]:
+    """Return what uv is told of the platform: this machine's kind is the engine's, its C library need not be."""
+    if libc == "glibc":
+        return []
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    return ["--python-platform", f"{machine}-unknown-linux-musl"]
 
 
 def _makes_layer(step: str) -> bool:

@@ -5,6 +5,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -33,7 +34,9 @@ from prometheus_ai.domain.gate import (
     Sbom,
     SecretFinding,
 )
+from prometheus_ai.domain.image import LABEL_BASE_MADE
 
+FIRST_YEAR = 2013
 DATABASE_BYTES_MAX = 64 * 2**20
 MODELS_MAX = 200
 MODEL_ENDINGS = (
@@ -99,6 +102,7 @@ class LayeredImageScanner:
                 layers=len(image.layers),
                 bytes_total=view.bytes_total,
                 user=str((image.config.get("config") or {}).get("User", "")),
+                base_made_at=_base_made_at(image),
             )
 
     def write_sbom(self, sbom: Sbom, name: str, made_at: str) -> bytes:
@@ -209,6 +213,16 @@ def _config_secrets(image: SavedImage) -> Iterator[SecretFinding]:
         yield from secrets_in(str(line).encode(), "(environment of the image)")
     for number, step in enumerate(image.config.get("history") or (), 1):
         yield from secrets_in(str(step.get("created_by", "")).encode(), f"(history, step {number})")
+
+
+def _base_made_at(image: SavedImage) -> datetime | None:
+    labels = (image.config.get("config") or {}).get("Labels") or {}
+    try:
+        made = datetime.fromisoformat(labels.get(LABEL_BASE_MADE, ""))
+    except (TypeError, ValueError):
+        return None
+    # Reproducible builds write a time of their own choice, in the years before there were containers.
+    return made if made.tzinfo is not None and made.year >= FIRST_YEAR else None
 
 
 def _may_be_pickle(source: IO[bytes]) -> bool:
