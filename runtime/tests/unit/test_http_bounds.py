@@ -232,7 +232,7 @@ def test_a_client_that_does_not_read_is_dropped() -> None:
         ({"name": 3}, "with a `name`"),
         ({"data": "ab"}, "must be a list"),
         ({"data": [1.0, "abc"]}, "expected FP32, row 0 has 'abc'"),
-        ({"data": [1.0, None]}, "expected FP32, row 0 has None"),
+        ({"data": [1.0, None]}, "expected FP32, row 0 has null"),
         ({"data": [1e39, 0]}, "expected FP32, row 0 has 1e+39"),
         ({"data": [[1.0], [2.0, 3.0]]}, "unequal length"),
         ({"data": [[[[1.0]]], 2.0]}, "expected FP32, row 0 has an array"),

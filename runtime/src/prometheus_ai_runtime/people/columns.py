@@ -1,12 +1,14 @@
 """How rows map to a model's inputs: one named column an input, or one input of many features."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from prometheus_ai_runtime.errors import InvalidRequest
 from prometheus_ai_runtime.signature import TensorSpec
-from prometheus_ai_runtime.tensors.decode import Decoded, first_misfit, json_part, shown
-from prometheus_ai_runtime.tensors.plan import InputPlan, Plan
+from prometheus_ai_runtime.tensors.binary import check_finite
+from prometheus_ai_runtime.tensors.decode import Decoded, Part, first_misfit, json_part, shown
+from prometheus_ai_runtime.tensors.plan import Extent, InputPlan, Plan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,11 +45,11 @@ def decode_rows(plan: Plan, rows: list[Any], missing_is_nan: bool) -> Decoded:
     if missing_is_nan:
         table = [[_nan_for_none(c, v) for c, v in zip(columns, row, strict=True)] for row in table]
     if _spread(plan) is not None:
-        return _spread_rows(plan, columns, table)
+        return _spread_rows(plan, columns, table, finite_only=not missing_is_nan)
     parts, shapes = [], []
     for position, input_plan in enumerate(plan.inputs):
         values = [row[position] for row in table]
-        part, shape = _column_part(plan, input_plan, values)
+        part, shape = _column_part(plan, input_plan, values, finite_only=not missing_is_nan)
         parts.append(part)
         shapes.append(shape)
     return Decoded(len(rows) if plan.batched else 1, parts, tuple(shapes))
@@ -95,7 +97,9 @@ def _nan_for_none(column: Column, value: Any) -> Any:
     return float("nan") if value is None and floats and not column.shape else value
 
 
-def _spread_rows(plan: Plan, columns: tuple[Column, ...], table: list[list[Any]]) -> Decoded:
+def _spread_rows(
+    plan: Plan, columns: tuple[Column, ...], table: list[list[Any]], *, finite_only: bool
+) -> Decoded:
     input_plan = plan.inputs[0]
     extent = input_plan.extent((len(table), len(columns)))
     flat = [value for row in table for value in row]
@@ -107,11 +111,15 @@ def _spread_rows(plan: Plan, columns: tuple[Column, ...], table: list[list[Any]]
             raise
         row, column = divmod(position, len(columns))
         raise _misfit(columns[column].name, columns[column].datatype, row, flat[position]) from None
+    if finite_only and (position := _not_finite(input_plan, part, extent, flat)) is not None:
+        row, column = divmod(position, len(columns))
+        expected = f"finite {columns[column].datatype}"
+        raise _misfit(columns[column].name, expected, row, flat[position])
     return Decoded(len(table), [part], (extent.row_shape,))
 
 
 def _column_part(
-    plan: Plan, input_plan: InputPlan, values: list[Any]
+    plan: Plan, input_plan: InputPlan, values: list[Any], *, finite_only: bool
 ) -> tuple[Any, tuple[int, ...]]:
     spec = input_plan.spec
     own = spec.shape[1:] if plan.batched else spec.shape
@@ -130,13 +138,27 @@ def _column_part(
     shape = (len(values), *inner) if plan.batched else tuple(inner)
     extent = input_plan.extent(shape)
     try:
-        return json_part(input_plan, extent, flat), extent.row_shape
+        part = json_part(input_plan, extent, flat)
     except InvalidRequest:
         position = first_misfit(spec.datatype, flat)
         if position is None:
             raise
         row = position * len(values) // max(1, len(flat))
         raise _misfit(spec.name, spec.datatype, row, flat[position]) from None
+    if finite_only and (position := _not_finite(input_plan, part, extent, flat)) is not None:
+        row = position * len(values) // max(1, len(flat))
+        raise _misfit(spec.name, f"finite {spec.datatype}", row, flat[position])
+    return part, extent.row_shape
+
+
+def _not_finite(plan: InputPlan, part: Part, extent: Extent, flat: list[Any]) -> int | None:
+    """The place of the first NaN or infinity: JSON has neither, but tables do."""
+    raw = part if isinstance(part, list) else memoryview(part)
+    try:
+        check_finite(plan.spec, raw, extent)
+    except InvalidRequest:
+        return next((i for i, v in enumerate(flat) if not math.isfinite(v)), None)
+    return None
 
 
 def _opened(spec: TensorSpec, values: list[Any]) -> tuple[list[Any], int]:

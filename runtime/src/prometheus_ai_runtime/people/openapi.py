@@ -4,8 +4,13 @@ from typing import Any
 
 from prometheus_ai_runtime.people.columns import Column, columns_of
 from prometheus_ai_runtime.signature import TensorSpec
+from prometheus_ai_runtime.tensors.decode import FLOAT_MAX
 from prometheus_ai_runtime.tensors.plan import Plan
+from prometheus_ai_runtime.tensors.widen import ACCEPTS
 
+Schema = dict[str, Any]
+
+_PARQUET = "application/vnd.apache.parquet"
 _ERROR = {
     "type": "object",
     "required": ["error"],
@@ -19,6 +24,14 @@ _ERRORS = {
     "500": "The model failed on this request.",
     "503": "The model is not ready.",
     "504": "Not finished in time.",
+}
+_CONTEXT = {
+    "x-pai-release": ("string", "Name and version of the model that answered."),
+    "x-pai-queue-us": ("integer", "Microseconds of waiting for the engine."),
+    "x-pai-compute-us": ("integer", "Microseconds in the engine."),
+    "x-pai-batch-rows": ("integer", "Rows in the batch."),
+    "x-pai-throttled-us": ("integer", "Microseconds throttled by the CPU quota meanwhile."),
+    "x-request-id": ("string", "As given, or made."),
 }
 
 
@@ -41,110 +54,158 @@ def document(plans: dict[str, Plan], version: str) -> dict[str, Any]:
 
 def _predict(name: str, plan: Plan) -> dict[str, Any]:
     columns = columns_of(plan)
-    row = {
-        "type": "object",
-        "required": [c.name for c in columns],
-        "additionalProperties": False,
-        "properties": {c.name: _column_schema(c) for c in columns},
-    }
-    answer = {
-        "type": "object",
-        "required": [t.name for t in plan.signature.outputs],
-        "properties": {t.name: _output_schema(t, plan.batched) for t in plan.signature.outputs},
-    }
-    array = {"type": "array", "prefixItems": [_column_schema(c) for c in columns], "items": False}
-    body: dict[str, Any] = {
-        "application/json": {
-            "schema": {
-                "oneOf": [
-                    row,
-                    {"type": "array", "minItems": 1, "items": row},
-                    {"type": "array", "minItems": 1, "items": array},
-                ]
-            }
-        }
-    }
-    content: dict[str, Any] = {
-        "application/json": {
-            "schema": {"oneOf": [answer, {"type": "array", "items": answer}, {"type": "array"}]}
-        }
+    outputs = {t.name: _output_schema(t, plan.batched) for t in plan.signature.outputs}
+    answer, values = _object(outputs), list(outputs.values())
+    rows = _rows(answer, values[0] if len(values) == 1 else _tuple(values))
+    answers = {"anyOf": [answer, rows, _object({"rows": rows})]}
+    text, raw = {"type": "string"}, {"type": "string", "format": "binary"}
+    body = {"application/json": {"schema": _rows_taken(columns)}, _PARQUET: {"schema": raw}}
+    content = {
+        "application/json": {"schema": answers},
+        _PARQUET: {"schema": raw},
+        "text/event-stream": {"schema": text},
     }
     if all(not c.shape for c in columns):
-        body["text/csv"] = {"schema": {"type": "string"}}
-        content["text/csv"] = {"schema": {"type": "string"}}
+        body["text/csv"] = {"schema": text}
+        content["text/csv"] = {"schema": text}
     return {
         "operationId": f"predict_{name}",
         "summary": f"Predict with {name}: rows in, answers in kind",
         "requestBody": {"required": True, "content": body},
-        "responses": {"200": {"description": "One answer a row.", "content": content}, **_failed()},
+        "responses": {"200": _answered("One answer a row.", content), **_failed()},
     }
 
 
+def _rows_taken(columns: tuple[Column, ...]) -> Schema:
+    """One row as an object, or many as objects and arrays, bare or under ``rows``."""
+    values = [_column_schema(c) for c in columns]
+    row = _object({c.name: _column_schema(c) for c in columns}) | {"additionalProperties": False}
+    listed = [row, _tuple(values)]
+    if len(columns) == 1:
+        # The only value of a row needs no array around it.
+        listed.append(values[0])
+    rows = _rows(*listed)
+    return {"anyOf": [row, rows, _object({"rows": rows}) | {"additionalProperties": False}]}
+
+
 def _infer(name: str, plan: Plan) -> dict[str, Any]:
-    tensors = [
-        {
-            "type": "object",
-            "required": ["name", "shape", "datatype", "data"],
-            "properties": {
-                "name": {"const": t.name},
-                "datatype": {"const": t.datatype},
-                "shape": {
-                    "type": "array",
-                    "prefixItems": [
-                        {"type": "integer", "minimum": 0} if n < 0 else {"const": n}
-                        for n in t.shape
-                    ],
-                    "items": False,
-                },
-                "data": {"type": "array"},
-            },
-        }
-        for t in plan.signature.inputs
-    ]
+    tensors = [_tensor_taken(t) for t in plan.signature.inputs]
+    wanted = _object({"name": {"enum": [t.name for t in plan.signature.outputs]}})
     body = {
         "type": "object",
         "required": ["inputs"],
         "properties": {
-            "id": {"type": "string"},
+            "id": {"type": "string", "maxLength": 256},
             "parameters": {"type": "object"},
-            "inputs": {"type": "array", "prefixItems": tensors, "items": False},
-            "outputs": {"type": "array", "items": {"type": "object"}},
+            "inputs": {
+                "type": "array",
+                "items": {"anyOf": tensors},
+                "minItems": len(tensors),
+                "maxItems": len(tensors),
+            },
+            "outputs": {"type": "array", "items": wanted},
         },
     }
+    answer = _object(
+        {
+            "model_name": {"const": name},
+            "model_version": {"type": "string"},
+            "outputs": {
+                "type": "array",
+                "items": {"anyOf": [_tensor_given(t) for t in plan.signature.outputs]},
+            },
+        }
+    )
+    raw = {"type": "string", "format": "binary"}
     return {
         "operationId": f"infer_{name}",
         "summary": f"Open Inference Protocol v2 inference with {name}",
-        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
-        "responses": {
-            "200": {
-                "description": "The outputs.",
-                "content": {"application/json": {"schema": {"type": "object"}}},
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/json": {"schema": body},
+                "application/octet-stream": {"schema": raw},
             },
+        },
+        "responses": {
+            "200": _answered(
+                "The outputs.",
+                {
+                    "application/json": {"schema": answer},
+                    "application/octet-stream": {"schema": raw},
+                    "text/event-stream": {"schema": {"type": "string"}},
+                },
+            ),
             **_failed(),
         },
     }
 
 
-def _column_schema(column: Column) -> dict[str, Any]:
+def _tensor_taken(spec: TensorSpec) -> Schema:
+    kinds = [spec.datatype, *sorted(ACCEPTS.get(spec.datatype, ()))]
+    described: dict[str, Schema] = {
+        "name": {"const": spec.name},
+        "datatype": {"enum": kinds},
+        "shape": _shape_schema(spec),
+        "data": {"type": "array"},
+    }
+    return _object(described)
+
+
+def _tensor_given(spec: TensorSpec) -> Schema:
+    values = {"type": "array", "items": _answer_schema(spec.datatype)}
+    described = {
+        "name": {"const": spec.name},
+        "datatype": {"const": spec.datatype},
+        "shape": _shape_schema(spec),
+        "data": values,
+    }
+    return _object(described)
+
+
+def _shape_schema(spec: TensorSpec) -> Schema:
+    return _tuple(
+        [{"type": "integer", "minimum": 0} if n < 0 else {"const": n} for n in spec.shape]
+    )
+
+
+def _object(properties: dict[str, Schema]) -> Schema:
+    return {"type": "object", "required": list(properties), "properties": properties}
+
+
+def _tuple(items: list[Schema]) -> Schema:
+    return {
+        "type": "array",
+        "prefixItems": items,
+        "items": False,
+        "minItems": len(items),
+    }
+
+
+def _rows(*kinds: Schema) -> Schema:
+    return {"type": "array", "minItems": 1, "items": {"anyOf": list(kinds)}}
+
+
+def _column_schema(column: Column) -> Schema:
     schema = _value_schema(column.datatype)
     for size in reversed(column.shape):
         schema = _array_of(schema, size)
     return schema
 
 
-def _output_schema(spec: TensorSpec, batched: bool) -> dict[str, Any]:
-    schema = _value_schema(spec.datatype)
+def _output_schema(spec: TensorSpec, batched: bool) -> Schema:
+    schema = _answer_schema(spec.datatype)
     for size in reversed(spec.shape[1:] if batched else spec.shape):
         schema = _array_of(schema, size)
     return schema
 
 
-def _array_of(items: dict[str, Any], size: int) -> dict[str, Any]:
+def _array_of(items: Schema, size: int) -> Schema:
     bounds = {} if size < 0 else {"minItems": size, "maxItems": size}
     return {"type": "array", "items": items, **bounds}
 
 
-def _value_schema(datatype: str) -> dict[str, Any]:
+def _value_schema(datatype: str) -> Schema:
     if datatype == "BYTES":
         return {"type": "string"}
     if datatype == "BOOL":
@@ -155,10 +216,26 @@ def _value_schema(datatype: str) -> dict[str, Any]:
             (0, 2**bits - 1) if datatype[0] == "U" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
         )
         return {"type": "integer", "minimum": low, "maximum": high}
-    return {"type": "number"}
+    largest = FLOAT_MAX.get(datatype)
+    bounds = {} if largest is None else {"minimum": -largest, "maximum": largest}
+    return {"type": "number", **bounds}
 
 
-def _plain(summary: str, schema: dict[str, Any]) -> dict[str, Any]:
+def _answer_schema(datatype: str) -> Schema:
+    """A value of an answer: NaN and infinity have no JSON form and become null."""
+    schema = _value_schema(datatype)
+    return {"type": ["number", "null"]} if schema["type"] == "number" else schema
+
+
+def _answered(description: str, content: dict[str, Any]) -> dict[str, Any]:
+    headers = {
+        name: {"description": text, "schema": {"type": kind}}
+        for name, (kind, text) in _CONTEXT.items()
+    }
+    return {"description": description, "headers": headers, "content": content}
+
+
+def _plain(summary: str, schema: Schema) -> dict[str, Any]:
     content = {"application/json": {"schema": schema}}
     return {"summary": summary, "responses": {"200": {"description": "Yes.", "content": content}}}
 

@@ -36,6 +36,9 @@ def rows_from_csv(body: bytes | memoryview, columns: tuple[Column, ...]) -> list
         missing = [c.name for c in columns if c.name not in names]
         if missing:
             raise InvalidRequest(f"the CSV has no column `{missing[0]}`")
+        doubled = [c.name for c in columns if names.count(c.name) > 1]
+        if doubled:
+            raise InvalidRequest(f"the CSV has two columns `{doubled[0]}`")
         order = [names.index(c.name) for c in columns]
         lines = lines[1:]
         width = len(names)

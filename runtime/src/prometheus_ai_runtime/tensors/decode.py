@@ -184,7 +184,8 @@ def _slow_part(plan: InputPlan, extent: Extent, data: list[Any]) -> Part:
     datatype = plan.spec.datatype
     if datatype == "BYTES":
         try:
-            return [value.encode() for value in data]
+            # Tables bring bytes as they are; JSON has none.
+            return [value if type(value) is bytes else value.encode() for value in data]
         except (AttributeError, UnicodeEncodeError):
             raise _wrong_values(plan.spec, extent, data) from None
     if datatype == "BOOL":
@@ -281,6 +282,8 @@ def shown(value: Any) -> str:
     """A client's value for an error message: short, and never deep."""
     if isinstance(value, list | dict):
         return "an array" if isinstance(value, list) else "an object"
+    if value is None or type(value) is bool:
+        return _JSON_WORDS[value]
     text = repr(value[:64] if isinstance(value, str) else value)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -290,17 +293,18 @@ def first_misfit(datatype: str, values: Sequence[Any]) -> int | None:
     return next((i for i, v in enumerate(values) if not _fits(datatype, v)), None)
 
 
-_FLOAT_MAX = {"FP16": 65504.0, "BF16": 3.3895313892515355e38, "FP32": 3.4028234663852886e38}
+_JSON_WORDS = {None: "null", True: "true", False: "false"}
+FLOAT_MAX = {"FP16": 65504.0, "BF16": 3.3895313892515355e38, "FP32": 3.4028234663852886e38}
 
 
 def _fits(datatype: str, value: Any) -> bool:
     if datatype == "BYTES":
-        return type(value) is str
+        return type(value) in (str, bytes)
     if datatype == "BOOL":
         return type(value) is bool or (type(value) is int and value in (0, 1))
     if type(value) not in _ACCEPTED[datatype]:
         return False
     if datatype in ("FP16", "BF16", "FP32", "FP64"):
-        return bool(abs(value) <= _FLOAT_MAX.get(datatype, math.inf))
+        return bool(abs(value) <= FLOAT_MAX.get(datatype, math.inf))
     info = np.iinfo(datatype.lower())
     return bool(info.min <= value <= info.max)
