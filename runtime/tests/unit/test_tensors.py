@@ -13,7 +13,7 @@ from prometheus_ai_runtime.batching.engine_call import EngineCall
 from prometheus_ai_runtime.batching.work import BatchResult, Work
 from prometheus_ai_runtime.errors import InvalidRequest
 from prometheus_ai_runtime.signature import DATATYPES, Signature, TensorSpec
-from prometheus_ai_runtime.tensors.binary import join_strings, split_strings
+from prometheus_ai_runtime.tensors.binary import check_finite, join_strings, split_strings
 from prometheus_ai_runtime.tensors.decode import decode, to_bfloat16
 from prometheus_ai_runtime.tensors.encode import raw_bytes, rows_as_json
 from prometheus_ai_runtime.tensors.plan import NUMPY_DTYPES, Plan
@@ -154,3 +154,32 @@ def test_an_output_of_another_width_is_made_what_was_declared() -> None:
     assert result.outputs[0].dtype == np.float32
     assert result.outputs[0].tolist() == [[2.0, 1.0]]
     assert result.outputs[0].flags.c_contiguous
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "FP64", "FP16", "BF16"])
+@pytest.mark.parametrize("rows", [3, 40, 3000])
+@pytest.mark.parametrize(
+    ("values", "is_finite"),
+    [
+        ([], True),
+        ([np.inf], False),
+        ([-np.inf], False),
+        ([np.nan], False),
+        ([np.inf, -np.inf], False),
+    ],
+)
+def test_numbers_that_are_none_are_refused_in_every_size(
+    datatype: str, rows: int, values: list[float], is_finite: bool
+) -> None:
+    dtype = "<f4" if datatype == "BF16" else NUMPY_DTYPES[datatype]
+    # The largest values there are must not be taken for infinite because their sum is.
+    array = np.full((rows, 2), 3e38 if datatype == "BF16" else np.finfo(dtype).max, dtype)
+    array[rows - len(values) :, 1] = values
+    raw = to_bfloat16(array) if datatype == "BF16" else array.tobytes()
+    plan = Plan(Echo(datatype, (-1, 2)).signature, batched=True).inputs[0]
+    extent = plan.extent([rows, 2])
+    if is_finite:
+        check_finite(plan.spec, memoryview(raw), extent)
+        return
+    with pytest.raises(InvalidRequest, match=f"row {rows - len(values)} has NaN or infinity"):
+        check_finite(plan.spec, memoryview(raw), extent)
