@@ -1,7 +1,7 @@
 """A sentence encoder behind a tokeniser: texts enter, vectors of 384 numbers leave."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import onnxruntime
@@ -27,11 +27,14 @@ class MiniLM:
         self._tokenizer.enable_truncation(TOKENS_MAX)
         self._tokenizer.enable_padding()
 
-    def predict(self, text: list[str]) -> Annotated[NDArray[np.float32], -1, 384]:
-        """Encode a batch of texts, whoever asked for them."""
+    def prepare(self, text: list[str]) -> dict[str, NDArray[np.int64]]:
+        """Tokenise a batch of texts, while ``predict`` is busy with the one before."""
         encoded = self._tokenizer.encode_batch(text)
         ids = np.array([each.ids for each in encoded], dtype=np.int64)
         mask = np.array([each.attention_mask for each in encoded], dtype=np.int64)
-        feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+
+    def predict(self, feed: dict[str, Any]) -> Annotated[NDArray[np.float32], -1, 384]:
+        """Encode a batch of texts, whoever asked for them."""
         (vectors,) = self._session.run(["embedding"], feed)
         return vectors

@@ -72,6 +72,47 @@ class Upper:
     assert answer["output"].tolist() == [b"AB", b"C"]
 
 
+PREPARING = """
+from typing import Annotated
+import numpy as np
+from numpy.typing import NDArray
+
+class Lengths:
+    def prepare(self, text: list[str]) -> list[int]:
+        return [len(each) for each in text]
+
+    def predict(self, lengths: list) -> Annotated[NDArray[np.int64], -1]:
+        return np.array(lengths)
+"""
+
+
+def test_a_class_may_prepare_apart_from_predicting(written: Any, loaded: Loader) -> None:
+    model = loaded(written(PREPARING))
+    assert [(t.name, t.datatype, t.shape) for t in model.signature.inputs] == [
+        ("text", "BYTES", (-1,))
+    ]
+    texts = {"text": np.array([b"one", b"three"], dtype=object)}
+    prepared = model.prepare(texts)
+    assert prepared == [3, 5]
+    assert model.run(prepared)["output"].tolist() == [3, 5]
+    assert model.predict(texts)["output"].tolist() == [3, 5]
+
+
+def test_a_method_of_that_name_that_takes_no_tensors_is_the_classes_own(
+    written: Any, loaded: Loader
+) -> None:
+    source = (
+        HINTED
+        + """
+    def prepare(self, values):
+        raise NotImplementedError
+"""
+    )
+    model = loaded(written(source))
+    assert not hasattr(model, "prepare")
+    assert model.signature.inputs[0].name == "values"
+
+
 def test_a_class_with_a_signature_attribute_gets_the_batch_as_a_dict(
     written: Any, loaded: Loader
 ) -> None:

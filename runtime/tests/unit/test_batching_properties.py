@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from prometheus_ai_runtime.batching.work import BatchResult, Work
 from prometheus_ai_runtime.config import Batching
 from prometheus_ai_runtime.errors import ModelFailed, Overloaded, RequestError
 from prometheus_ai_runtime.signature import Signature, TensorSpec
+from prometheus_ai_runtime.sockets.loop import new_loop
 from prometheus_ai_runtime.tensors.plan import Plan
 from prometheus_ai_runtime.watch.cgroup import Throttling
 
@@ -49,6 +50,30 @@ class Doubling:
 
     def close(self) -> None:
         return None
+
+
+class Preparing(Doubling):
+    """Prepares ahead; poison is found there or in the run."""
+
+    def __init__(self, *, finds_poison: bool) -> None:
+        super().__init__()
+        self.finds_poison = finds_poison
+
+    def prepare(self, inputs: Any) -> Any:
+        batch = inputs["x"].copy()
+        if self.finds_poison and (batch == POISON).any():
+            raise ValueError("poison")
+        return {"x": batch}
+
+    def run(self, prepared: Any) -> dict[str, Any]:
+        return super().predict(prepared)
+
+
+MODELS: dict[str, Callable[[], Doubling]] = {
+    "plain": Doubling,
+    "prepares": lambda: Preparing(finds_poison=False),
+    "finds poison ahead": lambda: Preparing(finds_poison=True),
+}
 
 
 class Call(Work):
@@ -111,16 +136,26 @@ options = st.builds(
 )
 
 
-@given(steps=steps, batching=options, inline=st.booleans())
-@settings(max_examples=120, deadline=None)
+@given(
+    steps=steps,
+    batching=options,
+    inline=st.booleans(),
+    kind=st.sampled_from(list(MODELS)),
+    new=st.sampled_from([new_loop, asyncio.new_event_loop]),
+)
+@settings(max_examples=200, deadline=None)
 def test_every_row_is_answered_once_and_with_its_own_result(
-    steps: list[Step], batching: Batching, inline: bool
+    steps: list[Step],
+    batching: Batching,
+    inline: bool,
+    kind: str,
+    new: Callable[[], asyncio.AbstractEventLoop],
 ) -> None:
-    asyncio.run(play(steps, batching, inline))
+    with asyncio.Runner(loop_factory=new) as runner:
+        runner.run(play(steps, batching, inline, MODELS[kind]()))
 
 
-async def play(steps: list[Step], batching: Batching, inline: bool) -> None:
-    model = Doubling()
+async def play(steps: list[Step], batching: Batching, inline: bool, model: Doubling) -> None:
     plan = Plan(RAGGED, True, batching.pad)
     stats = ModelStats()
     batcher = Batcher("test", batching, stats, Throttling())

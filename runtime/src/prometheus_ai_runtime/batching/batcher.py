@@ -2,11 +2,12 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from threading import Thread
 from time import perf_counter
 
+from prometheus_ai_runtime.batching.ahead import Ahead, Ready
 from prometheus_ai_runtime.batching.curve import LatencyCurve
 from prometheus_ai_runtime.batching.engine_call import EngineCall, Segment, failure_of
 from prometheus_ai_runtime.batching.gathering import Gathering
@@ -22,6 +23,9 @@ from prometheus_ai_runtime.watch.cgroup import Throttling
 _RETRY_AFTER_S_MAX = 60
 _TIMER_S = 0.002
 """How late a timer may be; who waits for more rows under a latency bound starts so much earlier."""
+
+Visit = Callable[..., bool]
+"""Runs a function as if on the event loop where the loop sleeps; says whether it did."""
 
 
 class Batcher:
@@ -42,12 +46,16 @@ class Batcher:
         self.busy_since: float | None = None
         """When the running engine call was started; the liveness check reads it."""
         self.running: Sequence[Work] = ()
+        self._unanswered: list[Sequence[Work]] = []
+        """Batches that the engine is done with, and whose answers the loop is about to write."""
         self._throttling = throttling
         self._call: EngineCall | None = None
         self._loop = asyncio.get_running_loop()
+        self._visit: Visit = getattr(self._loop, "visit", _no_visits)
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
-        self._jobs: SimpleQueue[list[Work] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[list[Work], Ready | None] | None] = SimpleQueue()
+        self._ahead: Ahead | None = None
         self._thread: Thread | None = None
         self._queue_rows_max = options.queue_rows_max
         self._wait_s = options.wait_ms_max / 1e3
@@ -78,6 +86,8 @@ class Batcher:
                 # One turn of the loop later, every request that arrived together is in the queue.
                 self._scheduled = True
                 self._loop.call_soon(self._flush)
+            elif self._ahead is not None:
+                self._look_ahead()
         elif self._timer is not None:
             self._look_again()
 
@@ -91,6 +101,8 @@ class Batcher:
             if self.busy_since is None:
                 self._scheduled = True
                 self._loop.call_soon(self._flush)
+            elif self._ahead is not None:
+                self._look_ahead()
         elif self._timer is not None:
             self._look_again()
         return True
@@ -103,7 +115,7 @@ class Batcher:
         self.stats.cancelled += 1
         if work.window is not None:
             work.window.cancel()
-        if not any(work is w for w in self.running):
+        if not any(work is w for works in (self.running, *self._unanswered) for w in works):
             self.lineup.discard(work)
 
     def expire(self, now: float) -> None:
@@ -125,11 +137,15 @@ class Batcher:
             self._timer.cancel()
         if self._thread is not None:
             self._jobs.put(None)
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
 
     def active(self) -> int:
         """Requests taken and not yet answered."""
         waiting = sum(1 for _ in self.lineup)
-        return waiting + sum(not w.settled for w in self.running)
+        taken = (self.running, *self._unanswered)
+        return waiting + sum(not w.settled for works in taken for w in works)
 
     def retry_after_s(self) -> int:
         """Seconds until the queue as it is will have drained, from the measured rate."""
@@ -210,16 +226,35 @@ class Batcher:
         if 0.0 < expected_s <= self._inline_s_max and works[0].window is None:
             call = self._call
             assert call is not None, "a closed batcher starts nothing"
-            self._settle(works, call.run(works), threaded=False)
+            self._settle(works, call.run(works))
             return
         if self._thread is None:
-            self._thread = Thread(target=self._work, name=f"engine-{self.name}", daemon=True)
-            self._thread.start()
-        self._jobs.put(works)
+            self._begin_threads()
+        ahead = self._ahead
+        self._jobs.put((works, None if ahead is None else ahead.take(works)))
+        if ahead is not None:
+            self._look_ahead()
+
+    def _begin_threads(self) -> None:
+        self._thread = Thread(target=self._work, name=f"engine-{self.name}", daemon=True)
+        self._thread.start()
+        # Under a latency bound the next batch's size is known only when it begins.
+        if self._call is not None and self._call.prepares and self.options.latency_ms_max is None:
+            self._ahead = Ahead(self.name, self._call)
+
+    def _look_ahead(self) -> None:
+        """Prepare the next batch once it is full: nobody who comes now can still join it."""
+        ahead, rows_max = self._ahead, self.options.rows_max
+        if ahead is None or not ahead.is_free or self.lineup.rows < rows_max:
+            return
+        works = self.lineup.foresee(perf_counter(), Bounds(rows_max, self.options.cost_max))
+        if works and sum([w.rows for w in works]) <= rows_max:
+            ahead.begin(works)
 
     def _work(self) -> None:
         """The engine thread: one batch after the other until told to stop."""
-        while (works := self._jobs.get()) is not None:
+        while (job := self._jobs.get()) is not None:
+            works, ready = job
             call = self._call
             if call is None:
                 error = Unavailable(f"model `{self.name}` was unloaded")
@@ -228,14 +263,16 @@ class Batcher:
                 segments = [(works, self._stream(call, works[0]))]
             else:
                 try:
-                    segments = call.run(works)
+                    segments = call.run(works, None if ready is None else ready.get)
                 except BaseException as fault:  # noqa: BLE001
                     # An interpreter-level fault must not leave the queue waiting for ever.
                     segments = [(works, failure_of(RuntimeError(repr(fault))))]
-            try:
-                self._loop.call_soon_threadsafe(self._settle, works, segments, True)
-            except RuntimeError:
-                return
+            # Pieces of a stream are on their way to the loop, and must come before its end.
+            if works[0].window is not None or not self._visit(self._hand_in, works, segments):
+                try:
+                    self._loop.call_soon_threadsafe(self._hand_over, works, segments)
+                except RuntimeError:
+                    return
 
     def _stream(self, call: EngineCall, work: Work) -> BatchResult | RequestError:
         """Run a stream on the engine thread."""
@@ -266,27 +303,49 @@ class Batcher:
         work.window.last_piece_at = now
         work.piece(piece)
 
-    def _settle(self, works: Sequence[Work], segments: list[Segment], threaded: bool) -> None:
-        """Answer a batch and see to the next one; on the event loop."""
-        now = perf_counter()
+    def _settle(self, works: Sequence[Work], segments: list[Segment]) -> None:
+        """Answer a batch that ran on the event loop."""
+        self._end(works)
+        self._answer(segments)
+
+    def _hand_over(self, works: Sequence[Work], segments: list[Segment]) -> None:
+        """Give the engine its next batch before the answers of this one are encoded."""
+        if not self._end(works) and not self._scheduled:
+            self._flush()
+        self._answer(segments)
+
+    def _hand_in(self, works: Sequence[Work], segments: list[Segment]) -> None:
+        """Do the same on the engine's thread; with a next batch, the loop has to write the answers."""
+        if not self._end(works) and not self._scheduled:
+            self._flush()
+        if self.busy_since is None:
+            self._answer(segments)
+        else:
+            self._unanswered.append(works)
+            self._loop.call_soon(self._answer_first, segments)
+
+    def _answer_first(self, segments: list[Segment]) -> None:
+        self._answer(segments)
+        self._unanswered.pop(0)
+
+    def _end(self, works: Sequence[Work]) -> bool:
+        """The engine is free; whether to wait for those about to be answered."""
         self.running = ()
         self.busy_since = None
-        rows_max = self.options.rows_max
-        queued, done = self.lineup.rows, sum([w.rows for w in works])
-        gathers = self._gathering.plan(done, queued, rows_max, self.curve.saving_s)
-        if queued and threaded and not gathers and not self._scheduled:
-            # The engine gets its next batch before this one's answers are encoded.
-            self._flush()
-        throttled = self._throttling.refresh(now)
+        return self._gathering.plan(
+            sum([w.rows for w in works]), self.lineup.rows, self.options.rows_max,
+            self.curve.saving_s,
+        )  # fmt: skip
+
+    def _answer(self, segments: list[Segment]) -> None:
+        """Answer a batch, and see to the next one where the engine is free."""
+        throttled = self._throttling.refresh(perf_counter())
         for part, result in segments:
             if isinstance(result, Exception):
                 for work in part:
                     if not work.settled:
                         self._fail(work, result)
                 continue
-            if part[0].window is None:
-                self.curve.observe(result.rows, result.compute_s)
-            self.stats.batch(result.rows, result.compute_s)
             result.throttled_us = throttled
             if part[0].crowd is not None:
                 self._complete_together(part, result)
@@ -295,6 +354,10 @@ class Batcher:
                 if not work.settled:
                     self._complete(work, result, first_row)
                 first_row += work.rows
+            # Clients wait for their answers, and nobody waits for this.
+            if part[0].window is None:
+                self.curve.observe(result.rows, result.compute_s)
+            self.stats.batch(result.rows, result.compute_s)
         self.stats.trim()
         if self.busy_since is None:
             self._gathering.open(perf_counter())
@@ -331,3 +394,7 @@ class Batcher:
         fault = failure_of(error)
         self.stats.failed(fault)
         work.fail(fault)
+
+
+def _no_visits(*_: object) -> bool:
+    return False

@@ -1,6 +1,7 @@
 """One engine call for a batch: put rows together, run, check, and find the row that fails."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from threading import Lock
 from time import perf_counter
 from typing import Any, cast
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prometheus_ai_runtime.batching.work import BatchResult, Work
-from prometheus_ai_runtime.engines.base import LoadedModel, StreamingModel, Tensors
+from prometheus_ai_runtime.engines.base import LoadedModel, PreparingModel, StreamingModel, Tensors
 from prometheus_ai_runtime.errors import ModelFailed, RequestError
 from prometheus_ai_runtime.tensors.encode import normal_output
 from prometheus_ai_runtime.tensors.plan import NUMPY_DTYPES, InputPlan, Plan
@@ -19,20 +20,26 @@ Segment = tuple[Sequence[Work], BatchResult | RequestError]
 class EngineCall:
     """A loaded model with what is needed to call it with requests' raw rows."""
 
-    __slots__ = ("_dtypes", "model", "plan", "rows_max")
+    __slots__ = ("_dtypes", "_preparing", "model", "plan", "rows_max")
 
     def __init__(self, model: LoadedModel, plan: Plan, rows_max: int) -> None:
         self.model = model
         self.plan = plan
         self.rows_max = rows_max
+        self._preparing = Lock()
         self._dtypes = [NUMPY_DTYPES[s.datatype] for s in plan.signature.outputs]
 
-    def run(self, works: Sequence[Work]) -> list[Segment]:
-        """Run the batch; on failure halve it until only the requests at fault fail."""
+    def run(
+        self, works: Sequence[Work], prepared: Callable[[], Any] | None = None
+    ) -> list[Segment]:
+        """Run the batch; on failure halve it until only the requests at fault fail.
+
+        ``prepared`` gives what ``prepare`` made of the same works.
+        """
         if self._gave_up(works):
             return [(works, ModelFailed("nobody waits for this any more"))]
         try:
-            return [(works, self._call(works))]
+            return [(works, self._call(works, prepared))]
         except Exception as error:  # noqa: BLE001 - a model may raise anything
             if len(works) == 1:
                 return [(works, failure_of(error))]
@@ -49,6 +56,18 @@ class EngineCall:
     def predicts(self) -> bool:
         """Whether the model answers at once; one that does not only yields pieces."""
         return bool(getattr(self.model, "predicts", True))
+
+    @property
+    def prepares(self) -> bool:
+        """Whether inputs can be prepared on one thread while the model runs on another."""
+        return callable(getattr(self.model, "prepare", None))
+
+    def prepare(self, works: Sequence[Work]) -> Any:
+        """Put the rows together and let the model prepare them, for ``run`` later."""
+        rows = sum([w.rows for w in works])
+        inputs = {p.spec.name: self._input(p, works, rows) for p in self.plan.inputs}
+        with self._preparing:
+            return cast(PreparingModel, self.model).prepare(inputs)
 
     def stream(self, work: Work) -> Generator[list[NDArray[Any]], None, None]:
         """Yield one request's outputs piece by piece; closing it closes the model's own iterator."""
@@ -68,21 +87,31 @@ class EngineCall:
         """Whether looking for the fault has outlasted everybody who waits."""
         return all(w.settled for w in works)
 
-    def _call(self, works: Sequence[Work]) -> BatchResult:
+    def _call(
+        self, works: Sequence[Work], prepared: Callable[[], Any] | None = None
+    ) -> BatchResult:
         started = perf_counter()
         rows = works[0].rows if len(works) == 1 else sum([w.rows for w in works])
-        inputs = {p.spec.name: self._input(p, works, rows) for p in self.plan.inputs}
-        if rows <= self.rows_max or not self.plan.batched:
-            outputs = self._predict(inputs, rows)
+        if prepared is not None:
+            outputs = self._outputs(cast(PreparingModel, self.model).run(prepared()), rows)
         else:
-            outputs = self._in_slices(inputs, rows)
+            inputs = {p.spec.name: self._input(p, works, rows) for p in self.plan.inputs}
+            if rows <= self.rows_max or not self.plan.batched:
+                outputs = self._predict(inputs, rows)
+            else:
+                outputs = self._in_slices(inputs, rows)
         result = BatchResult(outputs, rows, self.plan.batched)
         result.started = started
         result.compute_s = perf_counter() - started
         return result
 
     def _predict(self, inputs: dict[str, NDArray[Any]], rows: int) -> list[NDArray[Any]]:
-        return self._outputs(self.model.predict(inputs), rows)
+        if not self.prepares:
+            return self._outputs(self.model.predict(inputs), rows)
+        model = cast(PreparingModel, self.model)
+        with self._preparing:
+            prepared = model.prepare(inputs)
+        return self._outputs(model.run(prepared), rows)
 
     def _outputs(self, raw: Tensors, rows: int | None) -> list[NDArray[Any]]:
         """The outputs in the signature's order and datatypes; ``rows`` is None for pieces."""

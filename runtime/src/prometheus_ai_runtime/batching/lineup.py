@@ -116,6 +116,24 @@ class Lineup:
                 break
         return batch, late
 
+    def foresee(self, now: float, bounds: Bounds) -> list[Work]:
+        """What ``take`` would give if nothing changed; empty where several lanes compete."""
+        if len(self._lanes) != 1:
+            return []
+        (lane,) = self._lanes.values()
+        batch: list[Work] = []
+        rows = longest = 0
+        for work in lane:
+            if work.settled or work.deadline <= now:
+                continue
+            rows += work.rows
+            longest = max(longest, work.cost)
+            too_costly = bounds.cost is not None and longest * rows > bounds.cost
+            if batch and (rows > bounds.rows or too_costly):
+                break
+            batch.append(work)
+        return batch
+
     def _fill(
         self,
         batch: list[Work],

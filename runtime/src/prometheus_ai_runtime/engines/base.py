@@ -15,6 +15,7 @@ __all__ = [
     "EngineMissing",
     "LoadRequest",
     "LoadedModel",
+    "PreparingModel",
     "StreamingModel",
     "Tensors",
     "UnsafeFormat",
@@ -58,6 +59,19 @@ class LoadedModel(Protocol):
 
     def close(self) -> None:
         """Release memory and handles; the model is not used afterwards."""
+
+
+class PreparingModel(LoadedModel, Protocol):
+    """A model whose work has a part that need not wait for its turn: tokenising, resizing, looking up.
+
+    Each of both is called by one thread at a time, but both may be called at the same time.
+    """
+
+    def prepare(self, inputs: Tensors) -> Any:
+        """Make of a batch what ``run`` takes."""
+
+    def run(self, prepared: Any) -> Tensors:
+        """Run the model on what was prepared; ``predict`` is both, one after the other."""
 
 
 class StreamingModel(LoadedModel, Protocol):

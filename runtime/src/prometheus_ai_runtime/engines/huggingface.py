@@ -47,7 +47,16 @@ class _TextModel:
         if self._device != "cpu":
             self._torch.cuda.empty_cache()
 
-    def _encode(self, inputs: Tensors) -> Any:
+    def predict(self, inputs: Tensors) -> Tensors:
+        """Tokenise and run."""
+        return self.run(self.prepare(inputs))
+
+    def run(self, prepared: Any) -> Tensors:
+        """Run the network on tokens."""
+        raise NotImplementedError
+
+    def prepare(self, inputs: Tensors) -> Any:
+        """Tokenise a batch of texts."""
         tokens = self._tokenizer(
             as_text(inputs["text"]).tolist(),
             padding=True,
@@ -71,10 +80,10 @@ class TextClassifier(_TextModel):
         self._labels = as_bytes(np.array(labels, dtype=np.object_))
         self._many = config.problem_type == "multi_label_classification"
 
-    def predict(self, inputs: Tensors) -> Tensors:
-        """Classify a batch of texts."""
+    def run(self, prepared: Any) -> Tensors:
+        """Classify a batch of tokenised texts."""
         with self._torch.inference_mode():
-            logits = self._network(**self._encode(inputs)).logits.float()
+            logits = self._network(**prepared).logits.float()
             probability = logits.sigmoid() if self._many else logits.softmax(dim=-1)
             score, best = probability.max(dim=-1)
         return self._chosen(
@@ -96,12 +105,11 @@ class TextEmbedder(_TextModel):
         self._pooling = pooling
         self._normalize = normalize
 
-    def predict(self, inputs: Tensors) -> Tensors:
-        """Embed a batch of texts."""
+    def run(self, prepared: Any) -> Tensors:
+        """Embed a batch of tokenised texts."""
         with self._torch.inference_mode():
-            tokens = self._encode(inputs)
-            hidden = self._network(**tokens).last_hidden_state.float()
-            vectors = _pooled(hidden, tokens["attention_mask"], self._pooling)
+            hidden = self._network(**prepared).last_hidden_state.float()
+            vectors = _pooled(hidden, prepared["attention_mask"], self._pooling)
             if self._normalize:
                 vectors = self._torch.nn.functional.normalize(vectors, dim=-1)
         return {"embedding": vectors.cpu().numpy()}

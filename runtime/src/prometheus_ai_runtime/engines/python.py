@@ -45,7 +45,7 @@ class PythonModel:
         self.missing_is_nan = bool(getattr(instance, "missing_is_nan", False))
         self.predicts = callable(getattr(instance, "predict", None))
         self._instance = instance
-        self._lists = _list_parameters(_answering(type(instance)))
+        self._lists = _list_parameters(_taking(type(instance)))
         self._takes_batch = _takes_batch(type(instance), signature)
 
     def predict(self, inputs: Tensors) -> Tensors:
@@ -80,6 +80,22 @@ class PythonModel:
         return {tensor.name: _array(answer, tensor) for tensor in outputs}
 
 
+class PreparingPythonModel(PythonModel):
+    """A class that prepares a batch while its ``predict`` runs another."""
+
+    def predict(self, inputs: Tensors) -> Tensors:
+        """Prepare and run."""
+        return self.run(self.prepare(inputs))
+
+    def prepare(self, inputs: Tensors) -> Any:
+        """Call the user's ``prepare``."""
+        return self._call(self._instance.prepare, inputs)
+
+    def run(self, prepared: Any) -> Tensors:
+        """Call the user's ``predict`` with what ``prepare`` gave, and check what it gives."""
+        return self._named(self._instance.predict(prepared))
+
+
 class StreamingPythonModel(PythonModel):
     """A class that also yields partial answers."""
 
@@ -104,6 +120,8 @@ def load(request: LoadRequest) -> PythonModel:
     batchable = bool(getattr(model_class, "batchable", True)) and rows_are_free(signature)
     streams = callable(getattr(model_class, "stream", None))
     adapter = StreamingPythonModel if streams else PythonModel
+    if not streams and _prepares(model_class):
+        adapter = PreparingPythonModel
     return adapter(instance, signature, batchable=batchable)
 
 
@@ -208,13 +226,14 @@ def _signature(model_class: Any, request: LoadRequest) -> Signature:
         return written
     if isinstance(written, Mapping):
         return _from_mapping(written, model_class)
-    method = _answering(model_class)
+    method = _taking(model_class)
     hints = typing.get_type_hints(method, include_extras=True)
+    answer = typing.get_type_hints(_answering(model_class), include_extras=True).get("return")
     parameters = _parameters(method)
-    if parameters and all(name in hints for name in parameters) and "return" in hints:
+    if parameters and all(name in hints for name in parameters) and answer is not None:
         return Signature(
             inputs=tuple(_from_hint(name, hints[name], model_class) for name in parameters),
-            outputs=_from_answer(hints["return"], model_class),
+            outputs=_from_answer(answer, model_class),
         )
     if request.signature is not None:
         return request.signature
@@ -230,13 +249,35 @@ def _answering(model_class: Any) -> Callable[..., Any]:
     )
 
 
+def _taking(model_class: Any) -> Callable[..., Any]:
+    """The method that gets the inputs."""
+    if _prepares(model_class):
+        return typing.cast(Callable[..., Any], model_class.prepare)
+    return _answering(model_class)
+
+
+def _prepares(model_class: Any) -> bool:
+    """Whether ``prepare`` takes tensors and ``predict`` what it gives: one thing that is no tensor."""
+    prepare, predict = getattr(model_class, "prepare", None), getattr(model_class, "predict", None)
+    if not callable(prepare) or not callable(predict):
+        return False
+    given, taken = _are_tensors(prepare), _are_tensors(predict)
+    return bool(given) and all(given) and taken == [False]
+
+
+def _are_tensors(method: Callable[..., Any]) -> list[bool]:
+    """For each parameter whether its annotation names a tensor."""
+    hints = typing.get_type_hints(method)
+    return [_element_datatype(hints.get(name)) is not None for name in _parameters(method)]
+
+
 def _parameters(method: Callable[..., Any]) -> list[str]:
     return list(inspect.signature(method).parameters)[1:]
 
 
 def _takes_batch(model_class: Any, signature: Signature) -> bool:
     """Whether the method has one parameter that is no input: it gets all tensors in a dict."""
-    parameters = _parameters(_answering(model_class))
+    parameters = _parameters(_taking(model_class))
     names = {tensor.name for tensor in signature.inputs}
     return len(parameters) == 1 and parameters[0] not in names
 

@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_ai_runtime.batching.stats import ModelStats
 from prometheus_ai_runtime.config import ModelConfig, ServerConfig
 from prometheus_ai_runtime.errors import InvalidRequest, NotFound
+from prometheus_ai_runtime.hosting import huge_pages
 from prometheus_ai_runtime.hosting.loading import Loaded, LoadFailed, load_model
 from prometheus_ai_runtime.hosting.memory import Room, give_back_memory
 from prometheus_ai_runtime.hosting.model import HostedModel
@@ -20,6 +21,7 @@ from prometheus_ai_runtime.watch.recorded import RecordedRequests
 
 _LOADS_AT_ONCE = 2
 _DRAIN_POLL_S = 0.01
+_SETTLED_S = 1.0
 _SOUND = ("ready", "evicted", "returning", "unloaded")
 _PHASE_NAMES = {"importing": "import", "loading": "load", "warming": "warm_up"}
 _PHASES = list(_PHASE_NAMES)
@@ -251,6 +253,8 @@ class ModelHost:
         # Libraries bring hundreds of thousands of objects that never die; looking at them again
         # and again would show as pauses in the slowest percent of requests.
         gc.freeze()
+        # The first requests need the processor more.
+        self._loop.call_later(_SETTLED_S, huge_pages.begin)
         log(
             "model_loaded",
             model=model.config.name,

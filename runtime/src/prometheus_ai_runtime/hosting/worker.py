@@ -12,6 +12,7 @@ from typing import Any
 from prometheus_ai_runtime.config import parse_signature
 from prometheus_ai_runtime.engines import load
 from prometheus_ai_runtime.engines.base import EngineError, LoadRequest
+from prometheus_ai_runtime.hosting import huge_pages
 from prometheus_ai_runtime.hosting.frames import Gone, receive, send
 from prometheus_ai_runtime.hosting.isolation import signature_json
 
@@ -44,6 +45,7 @@ def _serve(channel: socket.socket) -> None:
         "warnings": list(model.warnings),
     }
     send(channel, described, {})
+    huge_pages.begin()
     while True:
         head, inputs = receive(channel)
         try:

@@ -1,6 +1,6 @@
 """Inference over HTTP: decode, queue, and write the answer from the batch's shared pieces."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from time import perf_counter
 from typing import Any
@@ -20,7 +20,7 @@ from prometheus_ai_runtime.http.exchange import (
     next_number,
 )
 from prometheus_ai_runtime.tensors.decode import decode
-from prometheus_ai_runtime.tensors.encode import json_values, raw_bytes
+from prometheus_ai_runtime.tensors.encode import are_large, json_values, raw_bytes, rows_one_by_one
 from prometheus_ai_runtime.tensors.shortcut import UNSOUND, Shortcuts
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
@@ -235,11 +235,13 @@ class InferResponder:
         """Answer with the protocol's error object."""
         exchange.refuse(error)
 
-    def _one_row_bodies(self, result: BatchResult) -> list[bytes]:
+    def _one_row_bodies(self, result: BatchResult) -> Iterable[bytes]:
         """Every row's answer as the only row of its request."""
         begin, *further = self._around(result, 1)
-        first = result.json_rows(0)
         begin = self._names + begin
+        if not further and result.batched and are_large(result.outputs[0]):
+            return (b"%b%b]}]}" % (begin, row) for row in rows_one_by_one(result.outputs[0]))
+        first = result.json_rows(0)
         if not further:
             return [b"%b%b]}]}" % (begin, values) for values in first]
         pieces: list[Any] = [repeat(begin), first]

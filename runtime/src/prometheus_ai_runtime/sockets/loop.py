@@ -10,7 +10,11 @@ import math
 import select
 import selectors
 from collections.abc import Callable, Mapping
-from typing import Any
+from contextvars import Context
+from threading import Lock
+from typing import Any, TypeVarTuple
+
+_Ts = TypeVarTuple("_Ts")
 
 _EVENTS_MAX = 1024
 """Events taken in one turn; more of them wait in the kernel."""
@@ -26,6 +30,9 @@ class DirectSelector(selectors.BaseSelector):
         self._epoll = select.epoll()
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._owners: dict[int, OnEvents] = {}
+        self.awake = Lock()
+        """Held by whoever runs the loop's callbacks, and free while the selector waits."""
+        self.awake.acquire()
 
     def attach(self, fd: int, events: int, owner: OnEvents) -> None:
         """Call the owner whenever one of these events is there."""
@@ -54,7 +61,12 @@ class DirectSelector(selectors.BaseSelector):
             wait_s = max(0.0, math.ceil(timeout * 1e3) * 1e-3)
         ready: list[tuple[selectors.SelectorKey, int]] = []
         owners = self._owners
-        for fd, events in self._epoll.poll(wait_s, _EVENTS_MAX):
+        self.awake.release()
+        try:
+            found = self._epoll.poll(wait_s, _EVENTS_MAX)
+        finally:
+            self.awake.acquire()
+        for fd, events in found:
             owner = owners.get(fd)
             if owner is not None:
                 owner(events)
@@ -101,12 +113,55 @@ class DirectLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.direct = DirectSelector()
+        self._called = False
         super().__init__(self.direct)
+
+    def visit(self, function: Callable[..., None], *args: Any) -> bool:
+        """Run a function on this thread as if it were the loop's, if the loop sleeps; say whether it ran.
+
+        Waking the loop for it would cost more than many an answer takes to write.
+        """
+        awake = self.direct.awake
+        if self.get_debug() or not awake.acquire(blocking=False):
+            return False
+        self._called = False
+        try:
+            function(*args)
+        except Exception as error:  # noqa: BLE001 - as a callback of the loop
+            self.call_exception_handler({"message": "a visit failed", "exception": error})
+        finally:
+            called = self._called
+            awake.release()
+        if called:
+            self.call_soon_threadsafe(_nothing)
+        return True
+
+    def call_soon(
+        self, callback: Callable[[*_Ts], object], *args: *_Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        """As of any loop; a visitor's makes the loop wake up."""
+        self._called = True
+        return super().call_soon(callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[*_Ts], object],
+        *args: *_Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """As of any loop; a visitor's makes the loop wake up."""
+        self._called = True
+        return super().call_at(when, callback, *args, context=context)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
     """Return a direct loop, or asyncio's own where there is no epoll."""
     return DirectLoop() if hasattr(select, "epoll") else asyncio.new_event_loop()
+
+
+def _nothing() -> None:
+    """Wake the loop."""
 
 
 def _fd_of(fileobj: Any) -> int:

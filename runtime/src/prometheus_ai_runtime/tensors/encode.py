@@ -1,6 +1,7 @@
 """Answers: output arrays enter; JSON and binary tensors leave."""
 
 import base64
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,25 @@ from prometheus_ai_runtime.tensors.decode import to_bfloat16
 
 _NUMPY = orjson.OPT_SERIALIZE_NUMPY
 _dumps = orjson.dumps
+
+
+_ROW_BYTES_LARGE = 1024
+
+
+def are_large(array: NDArray[Any]) -> bool:
+    """Whether each row of numbers is worth a serialisation of its own.
+
+    Then the first client has its answer while the others' are written, and no thread waits long.
+    """
+    return (
+        array.ndim > 1 and array.dtype.kind != "O" and array.nbytes > _ROW_BYTES_LARGE * len(array)
+    )
+
+
+def rows_one_by_one(array: NDArray[Any]) -> Iterator[bytes]:
+    """Each row's values as the inside of a flat JSON array, made when it is asked for."""
+    for row in array.reshape(len(array), -1):
+        yield _dumps(row, option=_NUMPY)[1:-1]
 
 
 def rows_as_json(array: NDArray[Any], rows: int) -> list[bytes]:
