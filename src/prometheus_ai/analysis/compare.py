@@ -26,10 +26,17 @@ from prometheus_ai.analysis.slowness import (
     edge_ms,
     slow_levels,
 )
+from prometheus_ai.analysis.together import (
+    TogetherState,
+    blame_together,
+    fails_together,
+    watch_both,
+)
 from prometheus_ai.analysis.tripwire import TripState, tripped, watch
 from prometheus_ai.domain.evidence import (
     Arm,
     Comparison,
+    FaultOwner,
     GateResult,
     Interval,
     Moments,
@@ -67,6 +74,7 @@ class EvidenceState:
     alone_slow: tuple[int, ...] = ()
     share: ShareState = field(default_factory=ShareState)
     trip: TripState = field(default_factory=TripState)
+    together: TogetherState = field(default_factory=TogetherState)
     replicas: tuple[ReplicaTally, ...] = ()
     baseline_replicas: tuple[ReplicaTally, ...] = ()
     excluded: tuple[str, ...] = ()
@@ -87,6 +95,7 @@ def begin_evidence(
         baseline=baseline,
         means=tuple(MeanState(name=gate.name) for gate in gates.means),
         trip=TripState(baseline_requests=known.requests, baseline_errors=known.errors),
+        together=TogetherState(usual_requests=known.requests, usual_errors=known.errors),
     )
     return _learn(state, known.latency_s, gates)
 
@@ -96,9 +105,17 @@ def observe(state: EvidenceState, interval: Interval, gates: GatesSpec) -> Evide
     state = replace(
         state,
         trip=watch(state.trip, interval, gates.tripwire),
+        together=watch_both(state.together, interval),
         last=(_without_latency(interval.candidate), _without_latency(interval.baseline)),
     )
     if interval.unfit:
+        return state
+    state = replace(
+        state,
+        replicas=add_tallies(state.replicas, interval.candidate.replicas),
+        baseline_replicas=add_tallies(state.baseline_replicas, interval.baseline.replicas),
+    )
+    if fails_together(state.together):
         return state
     ours = _without(interval.candidate, state.excluded)
     theirs = _without(interval.baseline, state.excluded)
@@ -108,8 +125,6 @@ def observe(state: EvidenceState, interval: Interval, gates: GatesSpec) -> Evide
     return replace(
         _observe_answers(state, interval, gates),
         share=state.share if interval.is_replay else _observe_share(state.share, interval),
-        replicas=add_tallies(state.replicas, interval.candidate.replicas),
-        baseline_replicas=add_tallies(state.baseline_replicas, interval.baseline.replicas),
         step_requests=state.step_requests + ours.requests,
         recent_requests=state.recent_requests * fade + ours.requests,
         recent_s=state.recent_s * fade + span_s,
@@ -151,13 +166,17 @@ def compare(
     baseline_rate = (counts.b + state.trip.baseline_errors) / max(
         1, counts.m + state.trip.baseline_requests
     )
+    blame = attribute(state.replicas, state.baseline_replicas, state.last, baseline_rate)
+    shared = blame_together(state.together, state.replicas, state.baseline_replicas)
+    if shared is not None and blame.owner is not FaultOwner.HOST:
+        blame = shared
     return Comparison(
         candidate=state.candidate,
         baseline=state.baseline,
         gates=_results(state, gates),
-        tripped=tripped(state.trip, gates.tripwire, now),
+        tripped=tripped(state.trip, gates.tripwire, now, is_shared=shared is not None),
         invalid=share_mismatch(state.share, is_sticky=is_sticky),
-        attribution=attribute(state.replicas, state.baseline_replicas, state.last, baseline_rate),
+        attribution=blame,
         candidate_requests=counts.n + state.alone.n,
         step_requests=state.step_requests,
         rate_per_s=_rate(state),

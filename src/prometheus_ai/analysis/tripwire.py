@@ -19,6 +19,7 @@ class TripState:
     answered: int = 0
     succeeded: bool = False
     crashes: tuple[datetime, ...] = ()
+    baseline_crashes: tuple[datetime, ...] = ()
     baseline_requests: int = 0
     baseline_errors: int = 0
 
@@ -30,23 +31,36 @@ def watch(state: TripState, interval: Interval, limits: TripwireSpec) -> TripSta
     in_row = state.in_row + arm.errors if all_failed else state.in_row
     since = interval.end - timedelta(seconds=limits.crash_s)
     crashes = (*state.crashes, *([interval.end] * min(interval.crashes, limits.crashes)))
+    others = [interval.end] * min(interval.baseline_crashes, limits.crashes)
     return replace(
         state,
         in_row=in_row if all_failed or arm.requests == 0 else 0,
         answered=state.answered + arm.requests,
         succeeded=state.succeeded or arm.requests > arm.errors,
         crashes=tuple(at for at in crashes if at > since)[-limits.crashes :],
+        baseline_crashes=tuple(at for at in (*state.baseline_crashes, *others) if at > since)[
+            -limits.crashes :
+        ],
         baseline_requests=state.baseline_requests + interval.baseline.requests,
         baseline_errors=state.baseline_errors + interval.baseline.errors,
     )
 
 
-def tripped(state: TripState, limits: TripwireSpec, now: datetime) -> str:
-    """Return why to roll back at once; empty when there is no reason to."""
+def tripped(
+    state: TripState, limits: TripwireSpec, now: datetime, *, is_shared: bool = False
+) -> str:
+    """Return why to roll back at once; empty when there is no reason to.
+
+    ``is_shared`` says that both releases fail at this moment: then failures in a row tell nothing of one of
+    them, and neither do ends of replicas where as many of the old release's ended.
+    """
     since = now - timedelta(seconds=limits.crash_s)
     recent = [at for at in state.crashes if at > since]
-    if len(recent) >= limits.crashes:
+    others = [at for at in state.baseline_crashes if at > since]
+    if len(recent) >= limits.crashes and len(others) < len(recent):
         return f"{len(recent)} replicas ended by themselves within {limits.crash_s:g} s"
+    if is_shared:
+        return ""
     needed = failures_needed(state, limits)
     if state.in_row >= needed:
         return f"{state.in_row} requests failed in a row ({needed} are no bad luck any more)"

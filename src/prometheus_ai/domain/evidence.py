@@ -89,6 +89,8 @@ class Interval:
     """The share of traffic that the candidate should have had, from 0 to 1; shadow traffic counts as its own."""
     crashes: int = 0
     """Replicas of the candidate that ended by themselves."""
+    baseline_crashes: int = 0
+    """Replicas of the baseline that did."""
     compared: int = 0
     """Shadow answers that were compared with the user's."""
     disagreed: int = 0

@@ -205,6 +205,55 @@ def test_failures_of_all_replicas_are_the_versions() -> None:
     assert compare(state, GATES, NOW).attribution.owner is FaultOwner.VERSION
 
 
+def _outage(state: EvidenceState, seconds: int = 20) -> EvidenceState:
+    """Both releases fail every request, as when what they share is down."""
+    tallies = [ReplicaTally(id=i, host="local", requests=5, errors=5) for i in ("a", "c")]
+    for _ in range(seconds):
+        ours = Arm(requests=5, errors=5, replicas=(tallies[0],))
+        theirs = Arm(requests=45, errors=45, replicas=(tallies[1],))
+        state = observe(state, interval(ours, theirs, weight=0.1), GATES)
+        found = compare(state, GATES, NOW)
+        assert found.tripped == ""
+        assert found.attribution.owner is FaultOwner.HOST
+        assert found.attribution.subject in {"", "local"}
+    return state
+
+
+def test_two_versions_that_fail_at_the_same_moment_are_not_judged_by_it() -> None:
+    state = _outage(begun())
+    found = compare(state, GATES, NOW)
+    assert "both versions fail together" in found.attribution.detail
+    assert not any(gate.outcome is Outcome.FAIL for gate in found.gates)
+    assert found.candidate_requests == 0
+    for _ in range(60):
+        state = observe(state, interval(Arm(requests=5), Arm(requests=45), weight=0.1), GATES)
+    after = compare(state, GATES, NOW)
+    assert after.attribution.owner is not FaultOwner.HOST
+    assert not any(gate.outcome is Outcome.FAIL for gate in after.gates)
+    assert after.candidate_requests > 100
+
+
+def test_a_candidate_that_goes_on_failing_when_the_host_is_well_again_is_rolled_back() -> None:
+    state = _outage(begun(), seconds=5)
+    for _ in range(15):
+        ours = Arm(requests=5, errors=5)
+        state = observe(state, interval(ours, Arm(requests=45), weight=0.1), GATES)
+    assert "in a row" in compare(state, GATES, NOW).tripped
+
+
+def test_a_candidate_that_fails_alone_trips_as_soon_as_ever() -> None:
+    ours = Arm(requests=3, errors=3)
+    state = observe(begun(), interval(ours, Arm(requests=45), weight=0.1), GATES)
+    assert "in a row" in compare(state, GATES, NOW).tripped
+
+
+def test_replicas_of_both_versions_that_end_together_are_no_crash_loop_of_one() -> None:
+    both = interval(Arm(), Arm(), crashes=3, baseline_crashes=3)
+    assert compare(observe(begun(), both, GATES), GATES, NOW).tripped == ""
+    alone = interval(Arm(), Arm(), crashes=3, baseline_crashes=1)
+    assert "ended by themselves" in compare(observe(begun(), alone, GATES), GATES, NOW).tripped
+
+
 def test_a_bad_host_is_told_from_a_bad_version() -> None:
     ours = (
         ReplicaTally(id="a", host="sick", requests=100, errors=20),

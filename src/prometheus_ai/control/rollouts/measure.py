@@ -48,6 +48,7 @@ def interval(
         baseline=_arm(windows.get(state.stable or ""), told.arms.get(state.stable or "")),
         weight=_share(state),
         crashes=_crashes(plane, backend, state.candidate, (before.at, after.at)),
+        baseline_crashes=_crashes(plane, backend, state.stable or "", (before.at, after.at)),
         compared=told.compared,
         disagreed=told.disagreed,
         unfit=unfit,
