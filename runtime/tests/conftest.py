@@ -1,5 +1,6 @@
 """Real models and real server processes for the model server's tests."""
 
+import contextlib
 import json
 import os
 import signal
@@ -89,9 +90,9 @@ class Running:
 Serve = Callable[..., Running]
 
 
-@pytest.fixture
-def serve(tmp_path: Path) -> Iterator[Serve]:
-    """Start servers; each is stopped at the end of the test."""
+@contextlib.contextmanager
+def servers(folder: Path) -> Iterator[Serve]:
+    """Start servers, with their files in a folder; each is stopped at the end."""
     started: list[Running] = []
 
     def start(
@@ -102,12 +103,12 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         **config: Any,
     ) -> Running:
         number = len(started)
-        announce = announce or tmp_path / f"announce-{number}.json"
-        log_path = tmp_path / f"log-{number}"
+        announce = announce or folder / f"announce-{number}.json"
+        log_path = folder / f"log-{number}"
         command = [sys.executable, "-m", "prometheus_ai_runtime", "serve", *arguments]
         command += ["--port", port, "--announce", str(announce)]
         if config:
-            path = tmp_path / f"config-{number}.json"
+            path = folder / f"config-{number}.json"
             path.write_text(json.dumps(config, default=str))
             command += ["--config", str(path)]
         with log_path.open("wb") as log:
@@ -129,11 +130,20 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
             )
         return running
 
-    yield start
-    for running in started:
-        if running.process.poll() is None:
-            running.process.kill()
-            running.process.wait(PATIENCE_S)
+    try:
+        yield start
+    finally:
+        for running in started:
+            if running.process.poll() is None:
+                running.process.kill()
+                running.process.wait(PATIENCE_S)
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Serve]:
+    """Start servers; each is stopped at the end of the test."""
+    with servers(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
