@@ -8,7 +8,7 @@ from prometheus_ai.control.advise.simulation import Asked, Contender, run_simula
 from prometheus_ai.domain.errors import InvalidInput
 from prometheus_ai.domain.policy import RolloutSpec, ScalingSpec
 from prometheus_ai.domain.spec import BatchingSpec, ModelSpec, Spec
-from prometheus_ai.simulate import page, plot, sparkline, traffic, verdict_times
+from prometheus_ai.simulate import VerdictTime, page, plot, sparkline, traffic, verdict_times
 
 SPEC = Spec(
     name="digits", model=ModelSpec(path="m.onnx", engine="onnx"), scaling=ScalingSpec(min=0, max=9)
@@ -110,3 +110,14 @@ def test_a_page_stands_on_its_own() -> None:
     text = page("Simulation", found.rows, ["said"])
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
     assert text.count("<svg") == 2
+
+
+def test_a_page_tells_when_verdicts_fall() -> None:
+    found = run_simulation(asked(traffic="poisson:5", duration_s=60.0))
+    verdict = VerdictTime(
+        candidate="fails <always>", outcome="rolled_back", first_verdict_s=13.0, took_s=14.0,
+        harmed=4, reason="tripwire",
+    )  # fmt: skip
+    text = page("Simulation", found.rows, [], {"a.yaml": [verdict]})
+    assert "A rollout of a.yaml at this traffic" in text
+    assert "<td>fails &lt;always&gt;</td><td>rolled_back</td><td>13 s</td><td>14 s</td>" in text

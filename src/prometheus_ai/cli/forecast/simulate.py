@@ -47,7 +47,8 @@ def simulate(ctx: click.Context, /, as_json: bool, html: Path | None, **options:
     """
     found = run_simulation(_asked(ctx, options))
     if html is not None:
-        write_text(html, page(f"Simulation: {found.trace}", found.rows, _words(found)))
+        title = f"Simulation: {found.trace}"
+        write_text(html, page(title, found.rows, _words(found), found.verdicts))
         output.say(f"{html} written")
     if as_json:
         output.write_json(_plain(found))
