@@ -21,6 +21,8 @@ class RequestError(Exception):
         super().__init__(message)
         self.message = message
         self.retry_after_s = retry_after_s
+        self.release = ""
+        """Name and version of the model that was asked, where it is known."""
 
 
 class InvalidRequest(RequestError):

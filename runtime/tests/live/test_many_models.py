@@ -3,10 +3,11 @@
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
-from runtime.tests.conftest import infer_body, wait_until
+from runtime.tests.conftest import PATIENCE_S, infer_body, wait_until
 
 TROUBLED = '''
 import os
@@ -199,6 +200,52 @@ def test_clients_load_only_from_the_repository_folder(
     assert "inside" in outside.json["error"]
     pickled = opened.ask(load, {"parameters": {"config": {**config, "allow_pickle": True}}})
     assert pickled.status == 400
+    sent = opened.ask(load, {"parameters": {"config": config, "file:1/model.onnx": "QUJD"}})
+    assert sent.status == 400
+    assert "model files cannot be sent" in sent.json["error"]
+
+
+def test_what_clients_load_later_takes_the_server_from_nobody(
+    serve: Any, python_model: Any, tmp_path: Path
+) -> None:
+    held = tmp_path / "held"
+    slow = """
+import time
+from pathlib import Path
+
+
+class Slow:
+    def load(self, folder):
+        (folder / "loading").touch()
+        while (folder / "held").exists():
+            time.sleep(0.01)
+
+    def predict(self, x: list[int]) -> list[int]:
+        return x
+"""
+    held.touch()
+    first = {"name": "first", "version": "1", "path": python_model(slow.replace("held", "no"))}
+    python_model(slow, "slow.py")
+    running = serve(models=[first], repository=tmp_path)
+    (tmp_path / "loading").unlink()
+    bad = running.ask(
+        "/v2/repository/models/bad/load", {"parameters": {"config": {"path": "absent.onnx"}}}
+    )
+    assert bad.status == 400
+    assert running.is_ready()
+    body = {"parameters": {"config": {"path": "slow.py"}}}
+    answers: list[Any] = []
+    loading = Thread(
+        target=lambda: answers.append(running.ask("/v2/repository/models/slow/load", body))
+    )
+    loading.start()
+    wait_until((tmp_path / "loading").exists, "the second model is being loaded")
+    assert running.is_ready()
+    assert running.ask("/v2/models/slow/ready").status == 503
+    held.unlink()
+    loading.join(PATIENCE_S)
+    assert answers[0].status == 200
+    assert running.ask("/v2/models/slow/ready").status == 200
 
 
 def test_versions_are_asked_for_by_their_own_paths(serve: Any, python_model: Any) -> None:

@@ -76,6 +76,7 @@ def test_beyond_the_queue_limit_clients_are_told_when_to_return(held: Any, tmp_p
         (tmp_path / "closed").unlink()
         assert [call.result().status for call in taken] == [200] * 5
     assert refused.status == 429
+    assert refused.headers["x-pai-release"].startswith("held/")
     assert int(refused.headers["retry-after"]) >= 1
     assert "4 rows are queued" in refused.json["error"]
     counts = held.ask("/metrics.json").json["models"][0]["requests"]
@@ -100,6 +101,7 @@ def test_work_past_its_deadline_is_answered_and_never_started(
         (tmp_path / "closed").unlink()
         assert first.result().status == 200
     assert late.status == 504
+    assert late.headers["x-pai-release"].startswith("held/")
     assert ask(held, 3.0).status == 200
     assert seen(tmp_path) == [1.0, 3.0]
 

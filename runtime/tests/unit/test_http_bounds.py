@@ -311,3 +311,39 @@ def test_a_head_request_is_answered_without_a_body() -> None:
     written = asyncio.run(run())
     assert written.startswith(b"HTTP/1.1 200 OK\r\n")
     assert written.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (
+            tensors(data=None, parameters={"shared_memory_region": "r"}),
+            "input `x`: shared memory is not offered; send the values",
+        ),
+        (
+            {
+                **tensors(),
+                "outputs": [{"name": "y", "parameters": {"shared_memory_region": "r"}}],
+            },
+            "output `y`: shared memory is not offered",
+        ),
+    ],
+)
+def test_shared_memory_is_refused_by_its_name(body: Any, complaint: str) -> None:
+    (answer,) = talk(post(body))
+    assert (answer.status, json.loads(answer.body)) == (400, {"error": complaint})
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v2/models/tiny/infer", {"inputs": []}),
+        ("/v2/models/tiny/infer", tensors(data=[1.0, "a"])),
+        ("/tiny/predict", [{"x": 1}]),
+    ],
+)
+def test_a_refusal_names_the_release_that_refused(path: str, body: Any) -> None:
+    (answer,) = talk(post(body, path))
+    assert answer.status == 400
+    assert answer.headers["x-pai-release"] == "tiny/1"
+    assert answer.headers["x-request-id"]

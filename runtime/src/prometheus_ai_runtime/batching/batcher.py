@@ -72,7 +72,9 @@ class Batcher:
         lineup = self.lineup
         if self._call is None:
             self.stats.rejected += 1
-            raise Unavailable(f"model `{self.name}` is not loaded")
+            refusal = Unavailable(f"model `{self.name}` is not loaded")
+            refusal.release = self.name
+            raise refusal
         full = lineup.rows + work.rows > self._queue_rows_max
         if full and (lineup.rows or self.busy_since is not None):
             raise self._overloaded(f"{lineup.rows} rows are queued for `{self.name}`")
@@ -157,7 +159,9 @@ class Batcher:
     def _overloaded(self, what: str) -> Overloaded:
         self.stats.rejected += 1
         wait_s = self.retry_after_s()
-        return Overloaded(f"{what}; try again in {wait_s} s", retry_after_s=wait_s)
+        overloaded = Overloaded(f"{what}; try again in {wait_s} s", retry_after_s=wait_s)
+        overloaded.release = self.name
+        return overloaded
 
     def _look_again(self) -> None:
         """More rows came while an idle engine waits for them: they may be enough."""
@@ -392,6 +396,7 @@ class Batcher:
     def _fail(self, work: Work, error: Exception) -> None:
         work.settled = True
         fault = failure_of(error)
+        fault.release = self.name
         self.stats.failed(fault)
         work.fail(fault)
 

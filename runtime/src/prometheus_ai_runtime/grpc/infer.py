@@ -146,8 +146,8 @@ class Inference:
                 timeout_s = call.head.timeout_s
             if layout.envelope.parameters:
                 timeout_s = _read_parameters(work, layout.envelope, timeout_s)
-        except RequestError:
-            model.stats.client_error += 1
+        except RequestError as error:
+            model.misfit(error)
             raise
         window = Window() if outlet.streams and _yields(model) else None
         enter(work, model, received, timeout_s, window)
@@ -167,8 +167,8 @@ class Inference:
         plan = model.plan
         try:
             layout = layout_of(envelope, plan)
-        except RequestError:
-            model.stats.client_error += 1
+        except RequestError as error:
+            model.misfit(error)
             raise
         if not layout.typed:
             if len(self._layouts) >= _LAYOUTS_CACHED_MAX:

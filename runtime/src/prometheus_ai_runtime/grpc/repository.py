@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from prometheus_ai_runtime.errors import InvalidRequest, RequestError
+from prometheus_ai_runtime.errors import RequestError
 from prometheus_ai_runtime.grpc.wire import SIZED, fields, read_text, sized, text
 from prometheus_ai_runtime.hosting import repository
 from prometheus_ai_runtime.hosting.host import ModelHost
@@ -43,8 +43,7 @@ class Repository:
     def load(self, call: Call, message: bytes) -> None:
         """RepositoryModelLoad; answers when the model serves."""
         name, parameters = _read(message)
-        if any(key.startswith("file:") for key in parameters):
-            raise InvalidRequest("model files cannot be sent; put them in the repository folder")
+        repository.refuse_files(parameters)
         doing = repository.load(self._host, name, parameters.get("config"))
         self._answer_after(call, doing)
 

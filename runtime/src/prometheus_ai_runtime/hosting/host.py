@@ -22,7 +22,6 @@ from prometheus_ai_runtime.watch.recorded import RecordedRequests
 _LOADS_AT_ONCE = 2
 _DRAIN_POLL_S = 0.01
 _SETTLED_S = 1.0
-_SOUND = ("ready", "evicted", "returning", "unloaded")
 _PHASE_NAMES = {"importing": "import", "loading": "load", "warming": "warm_up"}
 _PHASES = list(_PHASE_NAMES)
 
@@ -144,8 +143,16 @@ class ModelHost:
         raise AssertionError("refuse always raises")
 
     def is_ready(self) -> bool:
-        """Every model that should serve is loaded, warmed up and checked; not draining."""
-        return not self.draining and self.phase == "ready" and all(m.state in _SOUND for m in self)
+        """Every configured model was loaded, warmed up and checked and none is lost; not draining.
+
+        What clients load later, or fail to, takes the server from nobody else.
+        """
+        if self.draining or self.phase != "ready":
+            return False
+        configured = {(m.name, m.version) for m in self.config.models}
+        return not any(
+            m.state == "failed" and (m.config.name, m.config.version) in configured for m in self
+        )
 
     def progress_age_s(self, now: float) -> float:
         """For how long the slowest running engine call has shown no progress."""

@@ -89,7 +89,14 @@ class HostedModel:
         if self.state == "returning":
             raise Standby(message, self)
         self.stats.rejected += 1
-        raise Unavailable(message, retry_after_s=1)
+        refusal = Unavailable(message, retry_after_s=1)
+        refusal.release = self.config.label
+        raise refusal
+
+    def misfit(self, error: RequestError) -> None:
+        """Count a request that does not fit the model, and name the model in its answer."""
+        self.stats.client_error += 1
+        error.release = self.config.label
 
     def open(self, loaded: Loaded) -> None:
         """Start serving a loaded model."""

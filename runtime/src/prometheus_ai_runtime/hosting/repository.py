@@ -1,6 +1,6 @@
 """What clients may see and change of the models that a server hosts, whatever protocol they speak."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,12 @@ async def load(host: ModelHost, name: str, wished: Any = None) -> None:
             await host.load(config)
     except (EngineError, LoadFailed) as error:
         raise InvalidRequest(str(error)) from error
+
+
+def refuse_files(parameters: Iterable[str]) -> None:
+    """Raise InvalidRequest for a load that brings the model's files with it."""
+    if any(name.startswith("file:") for name in parameters):
+        raise InvalidRequest("model files cannot be sent; put them in the repository folder")
 
 
 async def unload(host: ModelHost, name: str, version: str = "") -> None:

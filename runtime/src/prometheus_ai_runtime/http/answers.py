@@ -51,6 +51,9 @@ def error_body(message: str) -> bytes:
 
 def error_headers(error: RequestError) -> list[Header]:
     """What an error answer carries beside its body."""
-    if error.retry_after_s is None:
-        return []
-    return [(b"retry-after", b"%d" % error.retry_after_s)]
+    lines = []
+    if error.release:
+        lines.append((b"x-pai-release", error.release.encode()))
+    if error.retry_after_s is not None:
+        lines.append((b"retry-after", b"%d" % error.retry_after_s))
+    return lines

@@ -18,10 +18,14 @@ from prometheus_ai_runtime.tensors.encode import json_values
 _EVENT_STREAM = b"text/event-stream"
 _HEAD = (
     b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\n"
-    b"transfer-encoding: chunked\r\ntrailer: x-pai-queue-us, x-pai-compute-us, x-pai-throttled-us\r\n"
+    b"transfer-encoding: chunked\r\ntrailer: x-pai-queue-us, "
+    b"x-pai-compute-us, x-pai-batch-rows, x-pai-throttled-us\r\n"
     b"x-pai-release: %b\r\nx-request-id: %b\r\n%b\r\n"
 )
-_TRAILERS = b"0\r\nx-pai-queue-us: %d\r\nx-pai-compute-us: %d\r\nx-pai-throttled-us: %d\r\n\r\n"
+_TRAILERS = (
+    b"0\r\nx-pai-queue-us: %d\r\nx-pai-compute-us: %d\r\nx-pai-batch-rows: %d\r\n"
+    b"x-pai-throttled-us: %d\r\n\r\n"
+)
 
 
 def wants_events(exchange: Exchange) -> bool:
@@ -66,6 +70,7 @@ class EventResponder:
         trailers = _TRAILERS % (
             (result.started - exchange.arrived) * 1e6,
             result.compute_s * 1e6,
+            result.rows,
             result.throttled_us - exchange.throttled_from_us,
         )
         exchange.outlet.deliver_part(exchange, trailers, last=True)

@@ -84,8 +84,8 @@ class InferEndpoint:
             decoded = decode(model.plan, exchange.body, json_bytes, model.finite_only)
             if decoded.parameters:
                 read_parameters(exchange, decoded.parameters)
-        except RequestError:
-            model.stats.client_error += 1
+        except RequestError as error:
+            model.misfit(error)
             raise
         exchange.decoded = decoded
         exchange.rows = decoded.rows

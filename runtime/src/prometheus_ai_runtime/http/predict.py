@@ -44,8 +44,8 @@ class PredictEndpoint:
         try:
             rows, encode, kind = self._rows(exchange, model)
             decoded = decode_rows(model.plan, rows, not model.finite_only)
-        except RequestError:
-            model.stats.client_error += 1
+        except RequestError as error:
+            model.misfit(error)
             raise
         exchange.decoded = decoded
         exchange.rows = decoded.rows

@@ -37,6 +37,7 @@ class Repository:
         parameters = _document(exchange.body).get("parameters") or {}
         if not isinstance(parameters, dict):
             raise InvalidRequest("`parameters` must be an object")
+        repository.refuse_files(parameters)
         name, wished = exchange.head.model, parameters.get("config")
         self._answer_after(exchange, repository.load(self._host, name, wished))
 

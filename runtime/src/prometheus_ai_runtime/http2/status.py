@@ -52,6 +52,8 @@ def closing(error: RequestError) -> bytes:
     """The trailers that tell an error."""
     trailers = literal(b"grpc-status", b"%d" % CODE_OF[error.code])
     trailers += literal(b"grpc-message", percent_encoded(error.message))
+    if error.release:
+        trailers += literal(b"x-pai-release", error.release.encode())
     if error.retry_after_s is not None:
         trailers += literal(b"grpc-retry-pushback-ms", b"%d" % (error.retry_after_s * 1000))
         trailers += literal(b"retry-after", b"%d" % error.retry_after_s)

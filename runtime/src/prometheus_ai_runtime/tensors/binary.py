@@ -26,6 +26,8 @@ def split_binary(
     name = plan.spec.name
     parameters = tensor.get("parameters")
     size = parameters.get("binary_data_size") if type(parameters) is dict else None
+    if size is None and type(parameters) is dict and "shared_memory_region" in parameters:
+        raise InvalidRequest(f"input `{name}`: shared memory is not offered; send the values")
     if blob is None or size is None:
         raise InvalidRequest(f"input `{name}`: neither `data` nor `binary_data_size` is given")
     if type(size) is not int or size < 0:

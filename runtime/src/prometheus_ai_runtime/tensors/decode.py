@@ -158,6 +158,8 @@ def wanted_outputs(plan: Plan, outputs: Any, binary: bool) -> list[WantedOutput]
         parameters = output.get("parameters") or _NO_PARAMETERS
         if type(parameters) is not dict:
             raise InvalidRequest(f"output `{name}`: `parameters` must be an object")
+        if "shared_memory_region" in parameters:
+            raise InvalidRequest(f"output `{name}`: shared memory is not offered")
         if parameters.get("classification"):
             raise InvalidRequest(f"output `{name}`: the classification extension is not offered")
         wanted.append(WantedOutput(index, parameters.get("binary_data", binary) is True))
