@@ -1,22 +1,37 @@
 -- POSTs the bodies of a file in turn and prints one JSON line when done.
 -- wrk … URL -- BODIES [name=value …]: BODIES holds "LENGTH\n" and so many bytes, again and again.
+-- Where a header's value has {n}, every request has another number there.
 
 local requests, turn = {}, 0
+local DIFFERENT = 1024
+
+local function numbered(headers, n)
+  local own = {}
+  for name, value in pairs(headers) do
+    own[name] = value:gsub("{n}", string.format("%08x", n))
+  end
+  return own
+end
 
 function init(args)
   local file = assert(io.open(args[1], "rb"))
-  local headers = { ["Content-Type"] = "application/json" }
+  local headers, copies, bodies = { ["Content-Type"] = "application/json" }, false, {}
   for i = 2, #args do
     local name, value = args[i]:match("^([^=]+)=(.*)$")
     headers[name] = value
+    copies = copies or value:find("{n}", 1, true)
   end
   while true do
     local length = file:read("*n")
     if not length then break end
     file:read(1)
-    requests[#requests + 1] = wrk.format("POST", wrk.path, headers, file:read(length))
+    bodies[#bodies + 1] = file:read(length)
   end
   file:close()
+  for n = 1, copies and math.max(DIFFERENT, #bodies) or #bodies do
+    local body = bodies[(n - 1) % #bodies + 1]
+    requests[n] = wrk.format("POST", wrk.path, copies and numbered(headers, n) or headers, body)
+  end
 end
 
 function request()
