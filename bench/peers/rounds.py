@@ -23,6 +23,9 @@ class Course:
     rounds: int
     seconds: float
     schedulings: Sequence[Scheduling] = BOTH
+    rounds_of_leaders: int = 0
+    """Further rounds with ours and those who led in any cell: where servers differ by less than the
+    machine does from one minute to the next, only many short turns tell them apart."""
     load_for: Callable[[Running, str], Load] = plain_load
 
 
@@ -61,7 +64,11 @@ def run(peers: Sequence[Peer], course: Course) -> Outcome:
         for server in servers:
             outcome.errors[server.peer.name] = server.largest_error()
             loads[server.peer.name] = course.load_for(server, course.model)
-        for number in range(course.rounds):
+        chosen = servers
+        for number in range(course.rounds + course.rounds_of_leaders):
+            if number == course.rounds:
+                names = leaders(outcome, course)
+                chosen = [server for server in servers if server.peer.name in names]
             for connections in course.connections:
                 for scheduling in course.schedulings:
                     condition = Condition(
@@ -69,11 +76,27 @@ def run(peers: Sequence[Peer], course: Course) -> Outcome:
                         round=number,
                     )  # fmt: skip
                     # The order turns from round to round; ours is not always first.
-                    for server in rotated(servers, number):
+                    for server in rotated(chosen, number):
                         point = measure(server, loads[server.peer.name], condition)
                         outcome.points.append(point)
                         print(_line(point), flush=True)
     return outcome
+
+
+def leaders(outcome: Outcome, course: Course) -> set[str]:
+    """Return ours, and in each cell the peer with most requests and the one with the shortest tail."""
+    names = {OURS}
+    others = [name for name in outcome.servers() if name != OURS]
+    for connections in course.connections if others else ():
+        for scheduling in course.schedulings:
+            cells = {name: outcome.of(name, connections, scheduling) for name in others}
+            for sign, of in ((1, "requests_per_s"), (-1, "p99_ms")):
+                names.add(max(others, key=lambda n: sign * _middle(cells[n], of)))
+    return names
+
+
+def _middle(cell: list[Point], of: str) -> float:
+    return statistics.median(getattr(point, of) for point in cell)
 
 
 def rotated(all_of_them: Sequence[T], by: int) -> list[T]:
@@ -121,21 +144,32 @@ def ratio(
     The ratio is the median over the rounds, each with its own: theirs was measured beside ours.
     """
     ours = _by_round(outcome, OURS, connections, scheduling, of)
-    ratios = {}
+    ratios, both_of = {}, {}
     for name in others:
         theirs = _by_round(outcome, name, connections, scheduling, of)
         both = [ours[number] / theirs[number] for number in ours.keys() & theirs.keys()]
         if both:
-            ratios[name] = statistics.median(both)
+            ratios[name], both_of[name] = statistics.median(both), both
     if not ratios:
         return {}
+    # Whoever was left behind after the first rounds tells less with them than the leaders with all.
+    rounds = max(len(both) for both in both_of.values())
+    ratios = {name: found for name, found in ratios.items() if len(both_of[name]) == rounds}
     worst = min if of == "requests_per_s" else max
     best = worst(ratios, key=lambda name: ratios[name])
     theirs = _by_round(outcome, best, connections, scheduling, of)
     return {
         "ours": round(statistics.median(ours.values()), 3), "best": best,
         "theirs": round(statistics.median(theirs.values()), 3), "ratio": round(ratios[best], 3),
+        "rounds": len(both_of[best]), "middle_half": _middle_half(both_of[best]),
     }  # fmt: skip
+
+
+def _middle_half(ratios: list[float]) -> list[float]:
+    """Between which two the middle half of the rounds lies."""
+    if len(ratios) < 2:
+        return [round(ratio, 3) for ratio in ratios * 2]
+    return [round(x, 3) for x in statistics.quantiles(ratios, n=4, method="inclusive")[::2]]
 
 
 def _by_round(
