@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from prometheus_ai.build.libraries import SystemLibrary
-from prometheus_ai.domain.image import CONFIG_FILE, HTTP_PORT
+from prometheus_ai.domain.image import CONFIG_FILE, HTTP_PORT, IMAGE_EPOCH
 from prometheus_ai.domain.image_spec import USER_ID, Bytecode
 
 PREFIX = "/opt/pai"
 VENV = f"{PREFIX}/venv"
-EPOCH = 315_532_800
-"""1980-01-01: every file of ours has this time, so that equal content makes equal layers."""
-
 # Test trees that are known to be imported by nobody; others stay.
 _TESTED = (
     "joblib", "lightgbm", "numpy", "onnx", "onnxruntime", "pandas", "pyarrow", "scipy", "sklearn",
@@ -42,6 +39,11 @@ _SETTINGS = (
 _UNCOMPILED = (
     "test", "tests", "idlelib", "lib2to3", "tkinter", "turtledemo", "ensurepip", "distutils",
     "pydoc_data", "site-packages", "dist-packages",
+)  # fmt: skip
+# Programs beside libraries that no server imports: a tenth of what would be compiled.
+_PROGRAMS = (
+    "numpy/distutils", "numpy/f2py", "onnxruntime/quantization", "onnxruntime/tools",
+    "onnxruntime/transformers", "pydantic/v1",
 )  # fmt: skip
 _COMPILE = "python3 -B -m compileall -q -j 0 --invalidation-mode unchecked-hash"
 
@@ -137,7 +139,7 @@ def _interpreter() -> str:
             f'({_COMPILE} {left_out} "$lib" || true)',
             "mkdir /bytecode",
             'find "$lib" -type d -name __pycache__ | tar -c -T - | tar -x -C /bytecode',
-            f"find /bytecode -exec touch -h -d @{EPOCH} {{}} +",
+            f"find /bytecode -exec touch -h -d @{IMAGE_EPOCH} {{}} +",
         ),
     ])  # fmt: skip
 
@@ -191,8 +193,9 @@ def _finish(bytecode: Bytecode) -> list[str]:
     if bytecode == "cold-start":
         # Bytecode that is checked against nothing stays valid although all files get one time.
         # Packages carry templates that are no Python: their failure is none of the build's.
-        steps.append(f"({_COMPILE} {VENV}/lib || true)")
-    steps.append(f"find {PREFIX} -exec touch -h -d @{EPOCH} {{}} +")
+        left_out = f"-x '/({'|'.join(_PROGRAMS)})/'"
+        steps.append(f"({_COMPILE} {left_out} {VENV}/lib || true)")
+    steps.append(f"find {PREFIX} -exec touch -h -d @{IMAGE_EPOCH} {{}} +")
     return steps
 
 
@@ -208,7 +211,7 @@ def _libraries(found: Sequence[SystemLibrary]) -> str:
         f" elif ! {{ {here}; }}; then apt-get update -qq"
         f" && apt-get install -qq -y --no-install-recommends {debian}; fi",
         "rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/log/apt /var/log/dpkg.log",
-        f"find / -xdev -newer /dev/pai-began -exec touch -h -d @{EPOCH} {{}} +",
+        f"find / -xdev -newer /dev/pai-began -exec touch -h -d @{IMAGE_EPOCH} {{}} +",
         mounts=_SECRETS,
     )
 

@@ -1,5 +1,6 @@
 """From a spec file to the body of a deploy: checked by the server, its inputs uploaded."""
 
+import base64
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from prometheus_ai.client.uploads import Say, Uploaded, upload
+from prometheus_ai.client.uploads import Say, Uploaded, existing, upload
 from prometheus_ai.client.wire import Wire
 from prometheus_ai.domain.errors import (
     InvalidInput,
@@ -16,9 +17,11 @@ from prometheus_ai.domain.errors import (
     SpecProblem,
     Unsupported,
 )
+from prometheus_ai.domain.image import EJECTED_BINARY, MODEL_FOLDER
 
 SPEC_BYTES_MAX = 1 << 20
 REQUIREMENTS_BYTES_MAX = 1 << 20
+_COPIES_MODEL = "\nCOPY model/ /\n"
 _FIELD = re.compile(r"([a-z][a-z0-9_.]*): ")
 _MISSING = {"a spec": "`pai init MODEL_FILE` writes a spec"}
 
@@ -101,6 +104,21 @@ def bring_inputs(wire: Wire, file: SpecFile, say: Say, *, dry_run: bool = False)
             lines = requirement_lines(file.folder / environment["requirements"])
         spec["environment"] = {**environment, "requirements": lines}
     return body
+
+
+def ejected(files: Mapping[str, str], file: SpecFile) -> dict[str, bytes | Path]:
+    """Return what an ejected image consists of, with the model where its image has it in a layer."""
+    found: dict[str, bytes | Path] = {
+        name: base64.b64decode(text.removeprefix(EJECTED_BINARY))
+        if text.startswith(EJECTED_BINARY)
+        else text.encode()
+        for name, text in files.items()
+    }
+    path = str(file.spec["model"]["path"])
+    if _COPIES_MODEL in files["Dockerfile"] and not path.startswith(("http://", "https://")):
+        model = existing(file.folder, path)
+        found[f"model{MODEL_FOLDER}/{model.name}"] = model
+    return found
 
 
 def requirement_lines(path: Path) -> list[str]:

@@ -9,7 +9,13 @@ from urllib.parse import quote
 
 from prometheus_ai.client.advice import AdviceCalls
 from prometheus_ai.client.credentials import find_credentials
-from prometheus_ai.client.deploying import SpecFile, bring_inputs, placing, read_spec_file
+from prometheus_ai.client.deploying import (
+    SpecFile,
+    bring_inputs,
+    ejected,
+    placing,
+    read_spec_file,
+)
 from prometheus_ai.client.faults import fault
 from prometheus_ai.client.prediction import Prediction
 from prometheus_ai.client.progress import Goal, wait_until_served
@@ -313,9 +319,14 @@ class Client(SupplyCalls, RolloutCalls, AdviceCalls):
 
     def image_eject(
         self, spec: Path | str | Mapping[str, Any], *, target: str = "docker"
-    ) -> dict[str, str]:
-        """Return the files, by path, from which the same image is built without the platform."""
-        return dict(self._about_image("/api/v1/images/ejections", spec, target))
+    ) -> dict[str, bytes | Path]:
+        """Return the files, by path, from which the same image is built without the platform.
+
+        What is given as a path is the model: a file or folder of yours, to be copied there.
+        """
+        return ejected(
+            self._about_image("/api/v1/images/ejections", spec, target), self._spec_file(spec)
+        )
 
     def image_verification(self, name: str, version: str | None = None) -> Record:
         """Compare the image of a release with its record, and verify its signatures."""

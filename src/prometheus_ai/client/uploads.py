@@ -44,7 +44,7 @@ def upload(wire: Wire, base: Path, path: str, say: Say, *, dry_run: bool = False
         NotFound: there is no such file.
         InvalidInput: it changed while it was read, or is no plain file or folder.
     """
-    found = _existing(base, path)
+    found = existing(base, path)
     store = _digest if dry_run else partial(_upload_file, wire)
     if found.is_dir():
         files = _digest_files(found, store, say)
@@ -54,7 +54,13 @@ def upload(wire: Wire, base: Path, path: str, say: Say, *, dry_run: bool = False
     return Uploaded(digest=digest, name=found.name, is_tree=False)
 
 
-def _existing(base: Path, path: str) -> Path:
+def existing(base: Path, path: str) -> Path:
+    """Return a file or folder that a spec names; ``base`` is the spec's own folder.
+
+    Raises:
+        NotFound: there is none.
+        InvalidInput: it is neither, or no path.
+    """
     if "\0" in path:
         raise InvalidInput(f"{path!r} is no path: it holds a null character")
     found = (base / Path(path).expanduser()).resolve()

@@ -28,6 +28,14 @@ LABEL_BASE_MADE = "ai.prometheus.base-made"
 
 Libc = Literal["glibc", "musl"]
 
+EJECTED_BINARY = "data:application/octet-stream;base64,"
+"""How the text of an ejected file begins that is none."""
+
+IMAGE_EPOCH = 315_532_800
+"""1980-01-01: files of ours have this time or one after it, so that equal content makes equal layers."""
+IMAGE_CONTENT_SECONDS = 2**28
+"""A copied file's time follows from its content, within so many seconds after ``IMAGE_EPOCH``."""
+
 MODEL_FOLDER = "/opt/model"
 """Where a container finds its model."""
 CONFIG_FILE = "/opt/pai/config.json"

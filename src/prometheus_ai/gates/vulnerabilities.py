@@ -98,7 +98,8 @@ def _judge_findings(
             f"in {worst.package} {worst.version}{fix}",
             tuple(facts), _advice(worst),
         )  # fmt: skip
-    result = passed(RULE, f"none of {len(found)} known weaknesses is blocked", tuple(facts))
+    said = f"none of {len(found)} known weaknesses is blocked" if found else "no weakness is known"
+    result = passed(RULE, said, tuple(facts))
     return replace(result, until=until)
 
 

@@ -36,6 +36,7 @@ th { color: var(--dim); font-weight: 600; } td ul { margin: .25rem 0 0; padding:
 @media print { main { max-width: none; } h2 { break-before: page; } h2:first-of-type { break-before: auto; } }
 """
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_COMMAND = re.compile(r"`([^`]+)`")
 _STATES = ("met", "partly", "not met", "does not apply")
 
 
@@ -61,10 +62,23 @@ def page(found: Record) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>Compliance of {name}</title><style>{_STYLE}</style></head><body><main>"
         f"<header><h1>Compliance of {name}</h1>"
-        f'<p class="dim">Made {escape(str(found.made_at))} by {escape(found.platform)}, '
+        f'<p class="dim">Made {_moment(found.made_at)} by {escape(found.platform)}, '
         f"installation {escape(found.installation or 'unknown')}</p></header>"
         f"{problem}{releases}<h2>Audit log</h2>{log}</main></body></html>\n"
     )
+
+
+def _moment(at: object) -> str:
+    """Return a moment to the second, as people read it."""
+    text = str(at)
+    return (
+        escape(f"{text[:10]} {text[11:19]} UTC") if text.endswith(("Z", "+00:00")) else escape(text)
+    )
+
+
+def _prose(text: str) -> str:
+    """Return a sentence whose commands stand in backticks."""
+    return _COMMAND.sub(r"<code>\1</code>", escape(text))
 
 
 def _release(one: Record) -> str:
@@ -76,14 +90,14 @@ def _release(one: Record) -> str:
     facts = {
         "traffic": f"{one.weight:g} %",
         "target": escape(one.target),
-        "made": f"{escape(str(one.created_at))} by {escape(one.created_by)}",
+        "made": f"{_moment(one.created_at)} by {escape(one.created_by)}",
         "release": _code(one.digest),
         "model": f"{escape(one.model)} {_code(one.model_digest)}",
         "packages": f"{one.packages} from lock {_code(one.lock_digest)}",
         "image": _code(one.image) if one.image else "none: its target runs processes",
         "model server": _code(one.runtime),
         "known weaknesses": weak,
-        "gate": f"{decided} {escape(str(one.decided_at))}, {replays}",
+        "gate": f"{decided} {_moment(one.decided_at)}, {replays}",
         "decision": _code(one.document),
         "policy": _code(one.policy_digest),
     }
@@ -110,7 +124,7 @@ def _controls(one: Record) -> str:
             f"<tr><td>{escape(control.framework)} <b>{escape(control.id)}</b></td>"
             f"<td>{escape(control.title)}</td>"
             f'<td class="state {_class(control.state)}">{escape(control.state)}</td>'
-            f"<td>{escape(control.why)}<ul>{proofs}</ul></td></tr>"
+            f"<td>{_prose(control.why)}<ul>{proofs}</ul></td></tr>"
         )
     return _table(("control", "what it asks", "state", "why, and proof"), rows)
 
@@ -128,7 +142,7 @@ def _signatures(one: Record) -> str:
 def _approvals(one: Record) -> str:
     rows = [
         f'<tr><td data-name="record">{row.index} <code>{escape(row.leaf_hash[:16])}…</code></td>'
-        f'<td data-name="when">{escape(row.at)}</td><td data-name="who">{escape(row.actor)}</td>'
+        f'<td data-name="when">{_moment(row.at)}</td><td data-name="who">{escape(row.actor)}</td>'
         f'<td data-name="what">{escape(row.kind)}</td><td data-name="why">{escape(row.reason)}</td></tr>'
         for row in one.approvals
     ]

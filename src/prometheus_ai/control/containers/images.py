@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from prometheus_ai.build import MODEL_IN_CONTEXT, PlanInputs, plan_image
+from prometheus_ai.build import PlanInputs, plan_image
 from prometheus_ai.build.bases import judge_bases, offers_for
+from prometheus_ai.build.ejected import ejected_files
 from prometheus_ai.build.packages import entries
 from prometheus_ai.control.deploy import next_version, release_digest
 from prometheus_ai.control.gates.image_evidence import imported_setting
@@ -191,8 +192,11 @@ def bases_of(plane: Plane, request: DeployRequest, target: str) -> BaseAdvice:
 
 def eject_of(plane: Plane, request: DeployRequest, target: str) -> Mapping[str, str]:
     """Return the files from which the same image is built without us, by path."""
-    plan = plan_of(plane, request, target)
-    return {"Dockerfile": plan.dockerfile, **plan.files, "README.md": _readme(plan)}
+    release = _draft(plane, request)
+    maker = maker_of(plane, target)
+    plan = maker.plan(release, plane.artefacts.open_path(release.inputs.lock))
+    wheel = maker.wheels.runtime_wheel(release.inputs.runtime)
+    return ejected_files(plan, wheel.name, wheel.read_bytes())
 
 
 def _draft(plane: Plane, request: DeployRequest, asker: Asker | None = None) -> Release:
@@ -249,24 +253,6 @@ def installation_id(store: StateStore) -> str:
     if known is None:
         raise NotFound("this installation has no id yet", hint="restart the control plane")
     return known
-
-
-def _readme(plan: BuildPlan) -> str:
-    stages = "\n".join(f"- `{stage.name}`: {stage.does}" for stage in plan.stages)
-    notes = "\n".join(f"- {note}" for note in plan.notes)
-    model = f"the model file into `{MODEL_IN_CONTEXT}/`, and " if plan.weights == "layer" else ""
-    return f"""# {plan.tag}
-
-Build it without PROMETHEUS: put {model}the model server's wheel into `server/`, then
-
-    DOCKER_BUILDKIT=1 docker build --tag {plan.tag} .
-
-Stages:
-{stages}
-
-Notes:
-{notes}
-"""
 
 
 def _setting(backend: str) -> str:

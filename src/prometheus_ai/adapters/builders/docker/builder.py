@@ -23,6 +23,8 @@ from prometheus_ai.adapters.builders.docker.progress import Progress
 from prometheus_ai.adapters.docker_engine import DockerEngine
 from prometheus_ai.domain.errors import Corrupted, InvalidInput, NotFound, Unavailable
 from prometheus_ai.domain.image import (
+    IMAGE_CONTENT_SECONDS,
+    IMAGE_EPOCH,
     LABEL_HOME,
     LABEL_PLAN,
     LABEL_RELEASE,
@@ -39,8 +41,6 @@ from prometheus_ai.domain.image import (
 )
 from prometheus_ai.ports.image_builder import BuildFiles
 
-EPOCH = 315_532_800
-CONTENT_SECONDS = 2**28
 PULL_TIMEOUT_S = 1800.0
 WHEEL_CHECK_TIMEOUT_S = 300.0
 SDISTS_MAX = 20
@@ -312,7 +312,7 @@ def _write_context(folder: Path, plan: BuildPlan, inputs: BuildFiles) -> None:
             shutil.copyfile(inputs.model, target)
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-        time_s = EPOCH if path.is_dir() else EPOCH + _time_of_content(path)
+        time_s = IMAGE_EPOCH if path.is_dir() else IMAGE_EPOCH + _time_of_content(path)
         os.utime(path, (time_s, time_s))
 
 
@@ -320,7 +320,7 @@ def _time_of_content(path: Path) -> int:
     """Return seconds that differ when content does: BuildKit takes a file of equal size and time for unchanged."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").digest()
-    return int.from_bytes(digest[:4], "big") % CONTENT_SECONDS
+    return int.from_bytes(digest[:4], "big") % IMAGE_CONTENT_SECONDS
 
 
 def _failure(plan: BuildPlan, heard: Progress) -> Exception:
