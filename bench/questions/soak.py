@@ -11,6 +11,7 @@ import argparse
 import http.client
 import itertools
 import json
+import os
 import random
 import socket
 import statistics
@@ -156,6 +157,7 @@ def soak(server: ModelServer, folder: Path, seconds: int, connections: int) -> d
     return {
         "seconds": seconds,
         "connections": connections,
+        "scheduling": f"ordinary, niceness {os.nice(0)}",
         "requests": found["requests"],
         "bad": found["bad"],
         "rss_mib": [round(mib, 1) for _, mib in samples],

@@ -3,14 +3,10 @@
 import asyncio
 from typing import Any, Protocol
 
-import numpy as np
+from prometheus_ai_runtime.tensors.received import Received
 
 LARGE_BYTES = 64 * 1024
 """From this size on, changing the protocol costs less than copying."""
-
-
-_ALIGNED_BYTES = 64
-"""Engines copy tensors that begin elsewhere."""
 
 
 class Owner(Protocol):
@@ -44,7 +40,17 @@ class BodyReader(asyncio.BufferedProtocol):
     ``binary_at`` is where in the body tensors begin; that place is aligned in memory.
     """
 
-    __slots__ = ("_begun", "_binary_at", "_filled", "_head", "_owner", "_size", "_view")
+    __slots__ = (
+        "_begun",
+        "_binary_at",
+        "_filled",
+        "_head",
+        "_looks",
+        "_owner",
+        "_received",
+        "_size",
+        "_view",
+    )
 
     def __init__(
         self, owner: Owner, size: int, first: list[bytes], *, binary_at: int, head: bytes
@@ -54,18 +60,26 @@ class BodyReader(asyncio.BufferedProtocol):
         self._binary_at = binary_at
         self._head = head
         """As it is sent, with the empty line; empty if it is not to be expected again."""
-        self._view: memoryview | None = self._room(0)
+        received, view = Received.room(size, binary_at)
+        self._received: Received | None = received
+        self._view: memoryview | None = view
+        self._looks = False
+        """Whether the last body's numbers were asked for, so that this one's will be."""
         self._begun = True
         self._filled = 0
         for piece in first:
-            self._view[self._filled : self._filled + len(piece)] = piece
+            view[self._filled : self._filled + len(piece)] = piece
             self._filled += len(piece)
 
     def get_buffer(self, _sizehint: int) -> Any:
         """Where the next bytes go."""
         view = self._view
         if view is None:
-            view = self._view = self._room(len(self._head))
+            head_bytes = len(self._head)
+            self._received, view = Received.room(
+                head_bytes + self._size, head_bytes + self._binary_at
+            )
+            self._view = view
         return view[self._filled :]
 
     def buffer_updated(self, nbytes: int) -> None:
@@ -80,17 +94,15 @@ class BodyReader(asyncio.BufferedProtocol):
             if not self._owner.large_body_begins():
                 return
             self._begun = True
+        received = self._received
+        assert received is not None, "it comes with the view"
+        if self._looks:
+            received.look(view, self._filled)
         if self._filled == len(view):
-            self._view, self._begun, self._filled = None, False, 0
+            # An idle connection must not keep a body.
+            self._received, self._view, self._begun, self._filled = None, None, False, 0
             self._owner.large_body_done(view[-self._size :])
-
-    def _room(self, before: int) -> memoryview:
-        # Memory that is not written to is not there yet: a client that only announces costs none.
-        array = np.empty(before + self._size + _ALIGNED_BYTES, dtype=np.uint8)
-        tensors_at = array.__array_interface__["data"][0] + before + self._binary_at
-        start = -tensors_at % _ALIGNED_BYTES
-        room: memoryview = array.data
-        return room[start : start + before + self._size]
+            self._looks = received.was_asked
 
     def connection_lost(self, error: Exception | None) -> None:
         """Pass it on."""

@@ -13,6 +13,7 @@ from prometheus_ai_runtime.sockets.loop import DirectLoop, OnEvents
 
 _READ_BYTES = 256 * 1024
 _SEND_BYTES = 1024 * 1024
+_READS_AT_ONCE = 8
 _HIGH_BYTES = 64 * 1024
 """With more than this unsent, the protocol is told to pause."""
 _LOW_BYTES = 16 * 1024
@@ -141,11 +142,16 @@ class SocketTransport(asyncio.Transport):
             return
         protocol = cast(asyncio.BufferedProtocol, self._protocol)
         try:
-            count = self._sock.recv_into(protocol.get_buffer(-1))
-            if count:
+            for _ in range(_READS_AT_ONCE):
+                room = cast(memoryview, protocol.get_buffer(-1))
+                count = self._sock.recv_into(room)
+                if not count:
+                    self._ended()
+                    return
                 protocol.buffer_updated(count)
-            else:
-                self._ended()
+                # More of a large body mostly comes while the last piece is being taken.
+                if count == len(room) or protocol is not self._protocol or not self._events & _IN:
+                    return
         except BlockingIOError:
             return
         except OSError as error:
