@@ -116,7 +116,7 @@ class DirectLoop(asyncio.SelectorEventLoop):
         self._called = False
         super().__init__(self.direct)
 
-    def visit(self, function: Callable[..., None], *args: Any) -> bool:
+    def visit(self, function: Callable[..., object], *args: Any) -> bool:
         """Run a function on this thread as if it were the loop's, if the loop sleeps; say whether it ran.
 
         Waking the loop for it would cost more than many an answer takes to write.
