@@ -16,6 +16,14 @@ _HISTOGRAMS = (
     ("first_piece_seconds", "From the first byte read to the first piece of a streamed answer."),
     ("piece_gap_seconds", "Between two pieces of a streamed answer."),
 )
+_OF_THE_PROCESS = {
+    "pai_resident_bytes": "Resident memory of the server's process.",
+    "pai_throttled_seconds": "Time since the start in which the CPU quota stopped the process.",
+    "pai_progress_age_seconds": "For how long the slowest running engine call showed no progress.",
+    "pai_connections": "Open connections.",
+    "pai_refused_requests": "Requests refused before any model was known.",
+}
+"""What each gauge of the whole process means."""
 _COUNTERS = (
     ("rows", "Rows run."),
     ("batches", "Engine calls that succeeded."),
@@ -98,7 +106,7 @@ def as_text(series: Iterable[Series], gauges: dict[str, float]) -> bytes:
         for s in listed:
             _histogram(lines, f"pai_{name}", s.labels, getattr(s.stats, name))
     for name, value in gauges.items():
-        _family(lines, name, "gauge", "Of the whole process.")
+        _family(lines, name, "gauge", _OF_THE_PROCESS[name])
         lines.append(f"{name} {value:g}")
     return ("\n".join(lines) + "\n").encode()
 
