@@ -86,6 +86,9 @@ async def drive(port: int, name: str, times: list[float]) -> Taken:
 
     async def one(due: float) -> None:
         try:
+            # The gateway closes connections that were idle for five minutes.
+            while free and free[-1][0].at_eof():
+                free.pop()[1].close()
             reader, writer = (
                 free.pop() if free else await asyncio.open_connection("127.0.0.1", port)
             )
