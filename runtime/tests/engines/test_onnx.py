@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
@@ -13,6 +14,7 @@ from skl2onnx import to_onnx
 from sklearn.linear_model import LogisticRegression
 
 from prometheus_ai_runtime.engines.base import EngineError
+from prometheus_ai_runtime.engines.onnx import _session_options
 from prometheus_ai_runtime.signature import Signature, TensorSpec
 
 Loader = Callable[..., Any]
@@ -186,3 +188,8 @@ def test_a_gpu_that_is_not_there_is_refused(exported: Any, loaded: Loader) -> No
 def test_an_unknown_option_is_refused_by_name(exported: Any, loaded: Loader) -> None:
     with pytest.raises(EngineError, match="option 'speed' is not known to the onnx engine"):
         loaded(exported(options={"zipmap": False}), options={"speed": 11})
+
+
+def test_shapes_that_came_once_leave_no_memory_behind() -> None:
+    """ONNX Runtime would plan memory for each pair of a batch's rows and its longest text, for good."""
+    assert _session_options(onnxruntime, threads=1).enable_mem_pattern is False

@@ -81,6 +81,8 @@ def _session_options(onnxruntime: Any, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _LOG_ERRORS_ONLY
+    # It would keep a plan of memory for every shape that ever came: batches times lengths of texts.
+    options.enable_mem_pattern = False
     # Spinning threads burn the CPU quota while the model waits for work.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
