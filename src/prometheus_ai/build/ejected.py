@@ -48,7 +48,7 @@ Build it without PROMETHEUS:
     python3 stamp.py
     DOCKER_BUILDKIT=1 docker build --tag {plan.tag} .
 
-`stamp.py` sets the times of the files, so that the layers are the same to the byte.
+`stamp.py` sets the times of the files, so that the files of every layer are the same to the byte.
 The model server's wheel lies in `server/`.
 {model if plan.weights == "layer" else ""}
 Behind a proxy or with an index or authority of your own, give the build what it needs as secrets:

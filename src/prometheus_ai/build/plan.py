@@ -191,7 +191,8 @@ def _notes(
         f"base {inputs.base.reference} is pinned as {inputs.base.digest}",
         f"weights: {weights}, because the model has {size:.1f} MB and the spec says {chosen.weights}",
         f"bytecode: {chosen.bytecode}",
-        "not reproducible: the image's creation time and its build history; layers are",
+        "not reproducible: the image's creation time, its build history and, where no cache has the step, the "
+        "times of the folders into which a step copies; every file of every layer is",
     ]
     if "@sha256:" not in inputs.base.reference:
         notes.append(
