@@ -190,3 +190,20 @@ def test_a_release_exchanged_away_comes_back_whole_when_it_is_deployed_again(tig
     tight.flow(10)
     assert tight.weights() == {"v1": 100.0}
     assert tight.counts() == {"v1": 4}
+
+
+def test_a_rollback_after_a_finished_exchange_loses_nothing_and_says_how_long_it_takes(
+    tight: Tight,
+) -> None:
+    begin(tight, **SLACK, rollout=ROLLOUT)
+    until_ended(tight)
+    tight.flow(10)
+    assert tight.counts() == {"v2": 4}
+    back = tight.control.rollback("digits", None, ASKER)
+    assert not back.is_in_force
+    assert "v1" in back.waits_for
+    assert "about" in back.waits_for
+    tight.flow(60)
+    assert tight.weights() == {"v1": 100.0}
+    assert tight.counts()["v1"] == 4
+    assert (tight.most, tight.unserved) == (4, 0)

@@ -8,7 +8,9 @@ from prometheus_ai.control.loop.passes import act_on
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.requests import Asker
 from prometheus_ai.control.rollout_memory import active
+from prometheus_ai.control.rollouts.back import exchange_back
 from prometheus_ai.control.rollouts.command import command
+from prometheus_ai.control.rollouts.ground import start_s
 from prometheus_ai.domain.errors import Conflict, InvalidInput, NotFound
 from prometheus_ai.domain.event import Kind
 from prometheus_ai.domain.release import Backend, Release, ReleasePhase, ReleaseState
@@ -78,8 +80,17 @@ def rollback(plane: Plane, name: str, version: str | None, asker: Asker) -> Shif
         return _commanded(plane, name, Command.ROLLBACK, asker)
     _refuse_during_rollout(plane, name)
 
-    def weights(_tx: Reading, backend: Backend) -> Weights:
-        return ((version or _rollback_target(backend), WEIGHT_SUM),)
+    with plane.store.read() as reading:
+        chosen = version or _rollback_target(_existing(reading, name))
+    waits_for = exchange_back(plane, name, chosen, asker)
+    if waits_for:
+        return Shifted(
+            backend=name, weights={chosen: WEIGHT_SUM}, is_in_force=False, waits_for=waits_for,
+            took_ms=0.0,
+        )  # fmt: skip
+
+    def weights(_tx: Reading, _backend: Backend) -> Weights:
+        return ((chosen, WEIGHT_SUM),)
 
     return _shift(plane, name, weights, asker, "rollback")
 
@@ -156,7 +167,7 @@ def _shifted(plane: Plane, name: str, started: float) -> Shifted:
     took_ms = (plane.clock.monotonic() - started) * 1000
     with plane.store.read() as reading:
         backend = _existing(reading, name)
-        waits_for = _waits_for(plane, backend, reading.release_states(name))
+        waits_for = _waits_for(plane, reading, backend)
     return Shifted(
         backend=name,
         weights=dict(backend.wanted),
@@ -201,12 +212,14 @@ def _in_order(weights: Weights, releases: list[Release]) -> Weights:
     return tuple(sorted(weights, key=lambda pair: number[pair[0]]))
 
 
-def _waits_for(plane: Plane, backend: Backend, states: list[ReleaseState]) -> str:
+def _waits_for(plane: Plane, reading: Reading, backend: Backend) -> str:
     if backend.in_force == backend.wanted:
         return ""
-    phases = {state.version: state.phase for state in states}
+    now, name = plane.clock.now(), backend.name
+    phases = {state.version: state.phase for state in reading.release_states(name)}
     waiting = [
-        f"{version} is {phases[version].value}"
+        f"{version} is {phases[version].value}, a replica takes"
+        f" about {start_s(plane, reading, (name, version), now):.1f} s"
         for version, _ in backend.wanted
         if phases[version] is not ReleasePhase.READY
     ]

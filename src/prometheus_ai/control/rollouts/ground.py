@@ -43,13 +43,13 @@ def ground_for(plane: Plane, reading: Reading, spec: Spec, policy: RolloutSpec) 
         demand=max((_in_flight(window) for window in windows), default=0.0),
         per_replica=(scaling.concurrency or 0.0) if scaling is not None else 0.0,
         utilisation=scaling.utilisation if scaling is not None else 0.7,
-        start_s=_start_s(plane, reading, (spec.name, stable or ""), now),
+        start_s=start_s(plane, reading, (spec.name, stable or ""), now),
         rate_per_s=_rate_per_s(windows, now),
         requests_to_decide=_requests_to_decide(windows, policy),
     )
 
 
-def _start_s(plane: Plane, reading: Reading, key: tuple[str, str], now: datetime) -> float:
+def start_s(plane: Plane, reading: Reading, key: tuple[str, str], now: datetime) -> float:
     """Return how long a replica takes to start: by the ledger, else the median of the backend's last ones."""
     ledger = starts_of(plane, reading, key)
     if ledger:
