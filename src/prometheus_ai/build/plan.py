@@ -37,6 +37,11 @@ MODEL_IN_CONTEXT = f"model{MODEL_FOLDER}"
 """Laid out as in the image: a folder that a build itself creates would carry the time of the build."""
 IGNORED = "*\n!Dockerfile\n!locks\n!server\n!config\n!model\n"
 
+_NOT_REPRODUCIBLE = (
+    "not reproducible: the image's creation time, its build history and, where no cache has the step, the times of "
+    "the folders into which a step copies; every file of every layer is"
+)
+
 Names = Sequence[tuple[str, str]]
 
 
@@ -191,8 +196,7 @@ def _notes(
         f"base {inputs.base.reference} is pinned as {inputs.base.digest}",
         f"weights: {weights}, because the model has {size:.1f} MB and the spec says {chosen.weights}",
         f"bytecode: {chosen.bytecode}",
-        "not reproducible: the image's creation time, its build history and, where no cache has the step, the "
-        "times of the folders into which a step copies; every file of every layer is",
+        _NOT_REPRODUCIBLE,
     ]
     if "@sha256:" not in inputs.base.reference:
         notes.append(
