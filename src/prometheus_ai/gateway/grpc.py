@@ -17,13 +17,12 @@ def offers_grpc(release: RoutedRelease) -> bool:
 
 
 def as_grpc(route: BackendRoute) -> BackendRoute:
-    """Return a backend with the releases and replicas that gRPC reaches; nothing is copied there.
+    """Return a backend with the releases and replicas that gRPC reaches.
 
     Whether a release that sleeps takes gRPC is seen when it is awake, so its calls are held.
     """
     return replace(
         route,
-        mirror=None,
         releases=tuple(
             replace(
                 release,

@@ -128,6 +128,8 @@ def _over_grpc(made: dict[str, Any]) -> dict[str, Any]:
             action["cluster"] += SUFFIX
         for one in action.get("weighted_clusters", {}).get("clusters", ()):
             one["name"] += SUFFIX
+        for one in action.get("request_mirror_policies", ()):
+            one["cluster"] += SUFFIX
     return made
 
 

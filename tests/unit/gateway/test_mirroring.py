@@ -73,3 +73,28 @@ def test_users_cannot_mark_or_ask_like_the_platform() -> None:
     text = render(RouteTable(generation=1, backends=()), OPTIONS)["lds.json"].decode()
     for name in ("x-pai-shadow", "x-pai-control"):
         assert name in text
+
+
+def test_grpc_calls_are_copied_to_the_port_that_takes_them() -> None:
+    def talking(version: str) -> RoutedRelease:
+        endpoint = Endpoint(host="127.0.0.1", port=1, grpc_port=2)
+        replica = RoutedReplica(id=version, endpoint=endpoint)
+        return RoutedRelease(
+            version=version, replicas=(replica,), request_timeout_s=1.0, request_bytes_max=1000
+        )
+
+    route = BackendRoute(
+        backend="digits",
+        weights=(("v1", 10_000),),
+        releases=(talking("v1"), talking("v2")),
+        mirror=Mirror(version="v2", points=2000),
+    )
+    files = render(RouteTable(generation=1, backends=(route,)), OPTIONS)
+    (hosts,) = json.loads(files["rds.json"])["resources"]
+    (host,) = [found for found in hosts["virtual_hosts"] if found["name"] == "digits"]
+    copied = {
+        "grpc" in found["match"]: found["route"]["request_mirror_policies"][0]["cluster"]
+        for found in host["routes"]
+        if found.get("route", {}).get("request_mirror_policies")
+    }
+    assert copied == {True: "digits/v2#grpc", False: "digits/v2"}
