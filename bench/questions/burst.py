@@ -104,7 +104,10 @@ async def drive(port: int, name: str, times: list[float]) -> Taken:
             taken.answered.append((due, time.perf_counter() - begin - due))
         else:
             taken.failed.append(lines[0])
-        free.append((reader, writer))
+        if "connection: close" in lines:
+            writer.close()
+        else:
+            free.append((reader, writer))
 
     waiting = set()
     for due in times:
