@@ -35,7 +35,8 @@ def errors(seen: Record) -> str:
     """Return errors and their share: ``3 (0.1 %)``."""
     if not seen.errors:
         return "0"
-    return f"{seen.errors:,} ({100 * seen.errors / max(seen.requests, 1):.2g} %)"
+    percent = 100 * seen.errors / max(seen.requests, 1)
+    return f"{seen.errors:,} ({percent:{'.2g' if percent < 10 else '.0f'}} %)"
 
 
 def moment(text: Any) -> str:
