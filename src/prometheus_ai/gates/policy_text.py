@@ -12,7 +12,7 @@ from prometheus_ai.domain.errors import InvalidSpec, SpecProblem
 from prometheus_ai.domain.gate_policy import Policy
 
 DEFAULT_POLICY = """\
-# What may run where. The first section that matches decides. Fields: docs/reference/policy.md
+# What may run where. The first section that matches decides. Rules and fields: docs/guides/supply-chain.md
 version: 1
 sections:
   - name: this machine
