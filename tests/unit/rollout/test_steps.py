@@ -4,7 +4,6 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import pytest
 from pydantic import TypeAdapter
 
 from prometheus_ai.domain.evidence import Outcome
