@@ -182,6 +182,8 @@ def parse_model(raw: Any, where: str) -> ModelConfig:
     if model.batching.cost not in COST_NAMES:
         known = ", ".join(COST_NAMES)
         raise ConfigError(f"`{where}batching.cost` is {model.batching.cost!r}; known: {known}")
+    if model.batching.cost != "rows" and model.batching.cost_max is None:
+        raise ConfigError(f"`{where}batching.cost` bounds nothing without `cost_max`; give both")
     _check_preferred_rows(model.batching, f"{where}batching.preferred_rows")
     if model.isolation not in ("none", "process"):
         raise ConfigError(f"`{where}isolation` must be none or process, not {model.isolation!r}")

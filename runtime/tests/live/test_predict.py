@@ -48,6 +48,16 @@ def test_one_object_is_answered_with_one_object(mixed: Any) -> None:
     assert answer.headers["x-pai-release"] == "mixed/1"
 
 
+def test_a_lone_model_needs_no_name(mixed: Any) -> None:
+    assert mixed.ask("/predict", ROW).json == {"greeting": "hello Zo\u00eb", "total": 34.5}
+
+
+def test_with_two_models_a_name_is_needed(serve: Any, python_model: Any) -> None:
+    path = python_model(MIXED)
+    answer = serve(f"one={path}", f"two={path}").ask("/predict", ROW)
+    assert (answer.status, "use /NAME/predict" in answer.json["error"]) == (400, True)
+
+
 def test_rows_are_answered_in_kind(mixed: Any) -> None:
     rows = [ROW, {**ROW, "age": 1}]
     assert [r["total"] for r in mixed.ask("/mixed/predict", rows).json] == [34.5, 5.0]

@@ -55,6 +55,7 @@ def test_only_name_version_and_path_are_required() -> None:
         ({"batching": {"rows_max": True}}, "`batching.rows_max`"),
         ({"batching": 3}, "`batching` must be an object"),
         ({"batching": {"cost": "colour"}}, "`batching.cost`"),
+        ({"batching": {"cost": "words"}}, "`batching.cost` bounds nothing without `cost_max`"),
         ({"batching": {"preferred_rows": 4}}, "`batching.preferred_rows` must be a list"),
         ({"batching": {"preferred_rows": [8, 4]}}, "`batching.preferred_rows` must ascend"),
         ({"batching": {"preferred_rows": [64]}}, "`batching.preferred_rows` has 64, more than"),

@@ -1,4 +1,4 @@
-"""``POST /NAME/predict``: rows for people, answers in kind."""
+"""``POST /NAME/predict``, or ``POST /predict`` where one model is served: rows for people, answers in kind."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -40,7 +40,7 @@ class PredictEndpoint:
     def __call__(self, exchange: Exchange) -> None:
         """Decode and queue; the answer follows when the batch has run."""
         head = exchange.head
-        model = self._host.serving(head.model, head.version)
+        model = self._host.serving(head.model or self._only_model(), head.version)
         try:
             rows, encode, kind = self._rows(exchange, model)
             decoded = decode_rows(model.plan, rows, not model.finite_only)
@@ -56,6 +56,14 @@ class PredictEndpoint:
             return
         exchange.responder = PredictResponder(model, encode, kind)
         submit(exchange, model, self._request_s)
+
+    def _only_model(self) -> str:
+        names = list(self._host.models)
+        if len(names) != 1:
+            raise InvalidRequest(
+                f"/predict is for one model and this server has {len(names)}; use /NAME/predict"
+            )
+        return names[0]
 
     def _rows(self, exchange: Exchange, model: HostedModel) -> tuple[list[Any], Encode, bytes]:
         given = exchange.head.headers.get(b"content-type", _JSON)

@@ -21,3 +21,5 @@ def add_routes(router: Router, host: ModelHost, door: Door) -> None:
     predict = PredictEndpoint(host)
     router.named("/predict", post=predict)
     router.model("/predict", post=predict)
+    # Through a gateway that takes NAME off the path.
+    router.fixed("/predict", post=predict)
