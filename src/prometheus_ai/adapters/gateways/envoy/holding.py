@@ -189,6 +189,8 @@ class Holding:
             place.hold, place.answer_s, place.endpoints = hold, answer_s, endpoints
             if endpoints:
                 place.is_warm.set()
+                with self._changed:
+                    self._wished_until.pop(key, None)
             else:
                 place.is_warm.clear()
 
