@@ -1,8 +1,9 @@
-"""Ways in which traffic moves to a new release and back, on real processes."""
+"""Every way in which traffic moves, with every command that a person gives meanwhile, on real processes."""
 
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.e2e.installation import Installation, Load, wait_for
@@ -59,9 +60,46 @@ class Story:
         self.wait(f"{version} alone", lambda: self.weights() == {version: 100.0})
         self.wait("the end", lambda: self.rollout() is None)
 
-    def kinds(self) -> list[str]:
-        """Return what happened, oldest first."""
-        return [event["kind"] for event in self.client.events("scaling", limit=200)]
+
+def test_a_canary_is_paused_resumed_skipped_and_promoted(installation: Installation) -> None:
+    story = Story(installation, {**PATIENT, "strategy": "canary", "steps": [10, 50, 100]})
+    with Load(url=story.url, senders=2) as load:
+        story.begin(load)
+        story.wait("the first step", lambda: story.weights() == {"v1": 90.0, "v2": 10.0})
+        story.pai("rollout", "pause", "scaling", "--reason", "lunch")
+        story.wait("a pause", lambda: "lunch" in story.pai("why", "scaling"))
+        story.pai("rollout", "resume", "scaling")
+        story.pai("rollout", "skip", "scaling")
+        story.wait("the second step", lambda: story.weights() == {"v1": 50.0, "v2": 50.0})
+        story.pai("promote", "scaling", "--to", "v2")
+        story.ends_with("v2")
+        load.wait_for_more(20)
+    assert load.failures == []
+
+
+def test_an_ab_test_keeps_its_cohorts_and_is_aborted(installation: Installation) -> None:
+    fields = {"route": {"sticky": {"header": "x-user"}}}
+    story = Story(installation, {**PATIENT, "strategy": "ab", "percent": 30}, **fields)
+
+    def cohorts() -> dict[str, str]:
+        body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]}
+        with httpx.Client(timeout=10) as client:
+            answers = {
+                user: client.post(story.url, json=body, headers={"x-user": user})
+                for user in (f"user-{number}" for number in range(60))
+            }
+        return {user: answer.headers["x-pai-release"] for user, answer in answers.items()}
+
+    with Load(url=story.url, senders=1) as load:
+        story.begin(load)
+        story.wait("the test", lambda: story.weights() == {"v1": 70.0, "v2": 30.0})
+        before = cohorts()
+        assert len(set(before.values())) == 2
+        assert cohorts() == before
+        story.pai("rollout", "abort", "scaling")
+        story.ends_with("v1")
+        load.wait_for_more(20)
+    assert load.failures == []
 
 
 def test_a_blue_green_switch_is_taken_back(installation: Installation) -> None:

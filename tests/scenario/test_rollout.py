@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from prometheus_ai.control.requests import Asker
 from prometheus_ai.domain.errors import Conflict, Refused, Unsupported
 from prometheus_ai.domain.replica import ExitCause
 from prometheus_ai.testing.fake_driver import Behaviour
@@ -101,6 +102,25 @@ def test_commands_pause_resume_and_promote(judged: Judged) -> None:
     judged.control.promote("digits", None, ASKER)
     judged.flow(3)
     assert judged.weights() == {"v2": 100.0}
+
+
+def test_a_command_is_recorded_with_its_asker_and_reason_and_nothing_after_it(
+    judged: Judged,
+) -> None:
+    start(judged, steps=[50, 100], bake_s=0)
+    judged.flow(2)
+    asker = Asker(actor="ada", reason="lunch")
+    judged.control.rollout_command("digits", "pause", asker)
+    judged.control.rollout_command("digits", "resume", ASKER)
+    for _ in range(500):
+        judged.flow(2)
+        if kinds(judged)[-1] == "rollout:ended":
+            break
+    events = [e for e in judged.control.recent_events(count=500) if "rollout" in e.kind]
+    by_people = {event.reason: event.actor for event in events if event.actor == "ada"}
+    assert by_people == {"paused by request; traffic stays as it is (lunch)": "ada"}
+    resumed = next(i for i, event in enumerate(events) if "resumed" in event.reason)
+    assert {event.actor for event in events[resumed + 1 :]} == {"control-plane"}
 
 
 def test_a_rollback_by_hand_is_at_once(judged: Judged) -> None:

@@ -26,6 +26,9 @@ class Held:
     command: Command | None = None
     """Asked for, and not yet obeyed."""
     asked_by: str = ""
+    """Who asked for what is being done; empty when the evidence did."""
+    asked_why: str = ""
+    """The reason that they gave."""
     flip_ms: float | None = None
     """How long the last rehearsed rollback took to come into force; None before the first."""
     replayed_to: int = 0

@@ -42,7 +42,9 @@ def command(plane: Plane, name: str, word: str, asker: Asker) -> Commanded:
                 f"backend {name} has no rollout under way",
                 hint="`pai status` shows where it stands",
             )
-        plane.rollouts[name] = replace(held, command=Command(word), asked_by=asker.actor)
+        plane.rollouts[name] = replace(
+            held, command=Command(word), asked_by=asker.actor, asked_why=asker.reason
+        )
         made = advance(plane, name)
         state = made.state if made is not None else held.state
     return Commanded(

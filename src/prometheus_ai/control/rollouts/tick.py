@@ -111,6 +111,9 @@ def advance(plane: Plane, name: str) -> RolloutDecision | None:
             command=None,
             evidence=start_step(held.evidence) if made.starts_step else held.evidence,
         )
+        if not (made.state.skips or made.state.hurries):
+            # Nothing that was asked is left to do: what follows is not the asker's decision.
+            moved = replace(moved, asked_by="", asked_why="")
         with plane.store.write() as tx:
             remember(
                 plane,
@@ -183,7 +186,7 @@ def _apply(plane: Plane, tx: Writing, name: str, held: Held, made: RolloutDecisi
             _KINDS.get(made.state.phase, Kind.ROLLOUT_STEPPED),
             Change(
                 actor=held.asked_by or ACTOR,
-                reason=made.reason,
+                reason=f"{made.reason} ({held.asked_why})" if held.asked_why else made.reason,
                 about=(name, made.state.candidate),
                 before={"weight": held.state.weight, "phase": held.state.phase.value},
                 after={
