@@ -103,14 +103,11 @@ def grpc_cluster(backend: str, release: RoutedRelease) -> dict[str, Any]:
             "budget_percent": {"value": 100},
             "min_retry_concurrency": REQUESTS_MAX,
         }
-        return found | {
-            "name": name,
-            "load_assignment": found["load_assignment"] | {"cluster_name": name},
+    else:
+        options = found["typed_extension_protocol_options"][_HTTP_OPTIONS]
+        options["explicit_http_config"] = {
+            "http2_protocol_options": {"max_concurrent_streams": STREAMS_MAX}
         }
-    options = found["typed_extension_protocol_options"][_HTTP_OPTIONS]
-    options["explicit_http_config"] = {
-        "http2_protocol_options": {"max_concurrent_streams": STREAMS_MAX}
-    }
     return found | {
         "name": name,
         "load_assignment": found["load_assignment"] | {"cluster_name": name},
