@@ -29,18 +29,15 @@ def watch(state: TripState, interval: Interval, limits: TripwireSpec) -> TripSta
     arm = interval.candidate
     all_failed = arm.requests > 0 and arm.errors >= arm.requests
     in_row = state.in_row + arm.errors if all_failed else state.in_row
-    since = interval.end - timedelta(seconds=limits.crash_s)
-    crashes = (*state.crashes, *([interval.end] * min(interval.crashes, limits.crashes)))
-    others = [interval.end] * min(interval.baseline_crashes, limits.crashes)
     return replace(
         state,
         in_row=in_row if all_failed or arm.requests == 0 else 0,
         answered=state.answered + arm.requests,
         succeeded=state.succeeded or arm.requests > arm.errors,
-        crashes=tuple(at for at in crashes if at > since)[-limits.crashes :],
-        baseline_crashes=tuple(at for at in (*state.baseline_crashes, *others) if at > since)[
-            -limits.crashes :
-        ],
+        crashes=_recent(state.crashes, interval.crashes, interval.end, limits),
+        baseline_crashes=_recent(
+            state.baseline_crashes, interval.baseline_crashes, interval.end, limits
+        ),
         baseline_requests=state.baseline_requests + interval.baseline.requests,
         baseline_errors=state.baseline_errors + interval.baseline.errors,
     )
@@ -54,9 +51,8 @@ def tripped(
     ``is_shared`` says that both releases fail at this moment: then failures in a row tell nothing of one of
     them, and neither do ends of replicas where as many of the old release's ended.
     """
-    since = now - timedelta(seconds=limits.crash_s)
-    recent = [at for at in state.crashes if at > since]
-    others = [at for at in state.baseline_crashes if at > since]
+    recent = _recent(state.crashes, 0, now, limits)
+    others = _recent(state.baseline_crashes, 0, now, limits)
     if len(recent) >= limits.crashes and len(others) < len(recent):
         return f"{len(recent)} replicas ended by themselves within {limits.crash_s:g} s"
     if is_shared:
@@ -76,3 +72,12 @@ def failures_needed(state: TripState, limits: TripwireSpec) -> int:
     if rate >= 0.999:
         return 1 << 30
     return max(limits.failures_in_row, math.ceil(math.log(_CHANCE) / math.log(rate) - 1e-9))
+
+
+def _recent(
+    known: tuple[datetime, ...], more: int, now: datetime, limits: TripwireSpec
+) -> tuple[datetime, ...]:
+    """Return the newest crashes of the window, ``more`` of them from this moment."""
+    since = now - timedelta(seconds=limits.crash_s)
+    crashes = (*known, *([now] * min(more, limits.crashes)))
+    return tuple(at for at in crashes if at > since)[-limits.crashes :]
