@@ -4,15 +4,15 @@ from datetime import datetime, timedelta
 
 from prometheus_ai.domain.gate import Evidence, RuleResult
 from prometheus_ai.domain.gate_policy import BaseRule
-from prometheus_ai.gates.verdict import NO_IMAGE, against, passed, skipped
+from prometheus_ai.gates.verdict import against, not_asked, passed
 
 RULE = "base-age"
 
 
 def judge(evidence: Evidence, rule: BaseRule, now: datetime) -> RuleResult:
     """Refuse a base that was made too long ago, or nobody knows when."""
-    if rule.mode == "off" or not evidence.image:
-        return skipped(RULE, NO_IMAGE if not evidence.image else "switched off")
+    if aside := not_asked(RULE, rule.mode, evidence):
+        return aside
     made = evidence.hardening.base_created_at if evidence.hardening else None
     if made is None:
         return against(RULE, rule.mode, "it is not known how old the base is")

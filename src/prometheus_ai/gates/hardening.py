@@ -2,7 +2,7 @@
 
 from prometheus_ai.domain.gate import Evidence, Hardening, RuleResult
 from prometheus_ai.domain.gate_policy import HardeningRule
-from prometheus_ai.gates.verdict import NO_IMAGE, against, passed, skipped
+from prometheus_ai.gates.verdict import against, not_asked, passed
 
 RULE = "hardening"
 _ALSO = {
@@ -14,8 +14,8 @@ _ALSO = {
 
 def judge(evidence: Evidence, rule: HardeningRule) -> RuleResult:
     """Refuse root, a writable root, capabilities and gaining privileges, but for reasoned exceptions."""
-    if rule.mode == "off" or not evidence.image:
-        return skipped(RULE, NO_IMAGE if not evidence.image else "switched off")
+    if aside := not_asked(RULE, rule.mode, evidence):
+        return aside
     how = evidence.hardening
     if how is None:
         return against(RULE, rule.mode, "it is not known how the container will run")

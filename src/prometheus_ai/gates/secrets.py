@@ -2,15 +2,15 @@
 
 from prometheus_ai.domain.gate import Evidence, RuleResult
 from prometheus_ai.domain.gate_policy import OnOffRule
-from prometheus_ai.gates.verdict import NO_IMAGE, against, passed, skipped
+from prometheus_ai.gates.verdict import against, not_asked, passed
 
 RULE = "secrets"
 
 
 def judge(evidence: Evidence, rule: OnOffRule) -> RuleResult:
     """Refuse an image that carries a credential, deleted later or not."""
-    if rule.mode == "off" or not evidence.image:
-        return skipped(RULE, NO_IMAGE if not evidence.image else "switched off")
+    if aside := not_asked(RULE, rule.mode, evidence):
+        return aside
     if evidence.secrets is None:
         return against(RULE, rule.mode, "the layers were not searched")
     if evidence.secrets:

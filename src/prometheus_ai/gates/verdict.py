@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from prometheus_ai.domain.gate import RuleOutcome, RuleResult
+from prometheus_ai.domain.gate import Evidence, RuleOutcome, RuleResult
 from prometheus_ai.domain.gate_policy import Mode
 
 EVIDENCE_MAX = 20
@@ -21,6 +21,13 @@ def passed(
 def skipped(rule: str, message: str) -> RuleResult:
     """Say that the rule does not apply."""
     return RuleResult(rule=rule, outcome=RuleOutcome.SKIP, message=message)
+
+
+def not_asked(rule: str, mode: Mode, evidence: Evidence) -> RuleResult | None:
+    """Say that a rule about images does not apply: there is no image, or the rule is switched off."""
+    if evidence.image and mode != "off":
+        return None
+    return skipped(rule, "switched off" if evidence.image else NO_IMAGE)
 
 
 def against(
