@@ -11,14 +11,19 @@ def kinds(line: Judged) -> list[str]:
     return [event.kind for event in line.control.recent_events("digits", count=500)]
 
 
+def fail_both(line: Judged, for_s: int) -> None:
+    """Let both releases fail, in the middle of the rollout of the second."""
+    line.deploy(b"one")
+    line.run()
+    line.flow(60)
+    line.deploy(b"two", rollout=ROLLOUT)
+    line.flow(10)
+    line.errors = {"v1": 1.0, "v2": 1.0}
+    line.flow(for_s)
+
+
 def test_a_host_that_fails_for_a_while_ends_no_rollout(judged: Judged) -> None:
-    judged.deploy(b"one")
-    judged.run()
-    judged.flow(60)
-    judged.deploy(b"two", rollout=ROLLOUT)
-    judged.flow(10)
-    judged.errors = {"v1": 1.0, "v2": 1.0}
-    judged.flow(20)
+    fail_both(judged, for_s=20)
     assert "rollout:rolled_back" not in kinds(judged)
     assert judged.weights() == {"v1": 80.0, "v2": 20.0}
     judged.errors = {}
@@ -30,13 +35,7 @@ def test_a_host_that_fails_for_a_while_ends_no_rollout(judged: Judged) -> None:
 
 
 def test_a_release_that_goes_on_failing_after_its_host_is_rolled_back(judged: Judged) -> None:
-    judged.deploy(b"one")
-    judged.run()
-    judged.flow(60)
-    judged.deploy(b"two", rollout=ROLLOUT)
-    judged.flow(10)
-    judged.errors = {"v1": 1.0, "v2": 1.0}
-    judged.flow(5)
+    fail_both(judged, for_s=5)
     judged.errors = {"v2": 1.0}
     judged.flow(20)
     assert "rollout:rolled_back" in kinds(judged)

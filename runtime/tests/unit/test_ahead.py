@@ -98,15 +98,20 @@ async def until(is_so: Callable[[], Any]) -> None:
         await asyncio.sleep(0.001)
 
 
+async def prepare_ahead(batcher: Batcher, model: Held, calls: list[Call]) -> None:
+    """Have the first call run alone, and the others prepared as one batch meanwhile."""
+    batcher.submit(calls[0])
+    await until(lambda: model.prepared)
+    for call in calls[1:]:
+        batcher.submit(call)
+    await until(lambda: len(model.prepared) == 2)
+
+
 def test_a_full_batch_is_prepared_while_another_runs() -> None:
     calls = [Call(n) for n in range(5)]
 
     async def scene(batcher: Batcher, model: Held) -> None:
-        batcher.submit(calls[0])
-        await until(lambda: model.prepared)
-        for call in calls[1:]:
-            batcher.submit(call)
-        await until(lambda: len(model.prepared) == 2)
+        await prepare_ahead(batcher, model, calls)
         assert model.ran == []
         for _ in calls:
             model.go.release()
@@ -122,11 +127,7 @@ def test_a_guess_that_proves_wrong_is_dropped() -> None:
     calls = [Call(n) for n in range(4)]
 
     async def scene(batcher: Batcher, model: Held) -> None:
-        batcher.submit(calls[0])
-        await until(lambda: model.prepared)
-        for call in calls[1:]:
-            batcher.submit(call)
-        await until(lambda: len(model.prepared) == 2)
+        await prepare_ahead(batcher, model, calls)
         batcher.cancel(calls[2])
         for _ in calls:
             model.go.release()
