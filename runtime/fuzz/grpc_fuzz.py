@@ -6,21 +6,19 @@ A finding is an exception, a fault of the server, frames that are not HTTP/2, a 
 come back, or memory that grows. It is written to ``findings/`` and the exit code is 1.
 """
 
-import argparse
 import asyncio
 import contextlib
-import hashlib
 import io
 import itertools
 import random
 import re
-import resource
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from runtime.fuzz.course import ended, keep_finding, kept, main, name_of, resident_kib
 from runtime.tests.fakes import FakeServer, FakeTransport
 
 from prometheus_ai_runtime.config import Limits
@@ -31,7 +29,6 @@ from prometheus_ai_runtime.http2.connection import Connection
 from prometheus_ai_runtime.http2.hpack import Decoder, literal
 from prometheus_ai_runtime.http2.lobby import Lobby
 
-HERE = Path(__file__).parent
 LIMITS = Limits(request_bytes_max=64 * 1024, head_bytes_max=2048)
 SERVICE = b"/inference.GRPCInferenceService/"
 METHODS = [
@@ -184,12 +181,6 @@ def kinds_of(written: bytes) -> set[bytes]:
     return found
 
 
-def kept(corpus: Path) -> list[bytes]:
-    """What earlier runs found worth keeping."""
-    corpus.mkdir(exist_ok=True)
-    return [path.read_bytes() for path in sorted(corpus.glob("*")) if path.is_file()]
-
-
 async def run(seconds: float, seed: int, corpus: Path) -> int:
     """Fuzz for a while; gives the exit code."""
     rng = random.Random(seed)
@@ -206,36 +197,17 @@ async def run(seconds: float, seed: int, corpus: Path) -> int:
             with contextlib.redirect_stdout(io.StringIO()):
                 kinds = await fuzzer.play(data)
         except Exception as finding:  # noqa: BLE001 - whatever it is, it is a finding
-            folder = HERE / "findings"
-            folder.mkdir(exist_ok=True)
-            path = folder / hashlib.sha256(data).hexdigest()[:16]
-            path.write_bytes(data)
-            print(f"FINDING {path}: {type(finding).__name__}: {finding}")
+            keep_finding(data, finding)
             return 1
         if not kinds <= seen and len(data) <= 4096:
             seen |= kinds
             pool.append(data)
-            (corpus / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+            (corpus / name_of(data)).write_bytes(data)
         played += 1
         if played == warm:
-            began_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began_kib
-    print(f"{played} conversations, {len(pool)} in the corpus, peak memory grew {grown_kib} KiB")
-    if began_kib and grown_kib > 32 * 1024:
-        print("FINDING memory grew")
-        return 1
-    return 0
-
-
-def main() -> None:
-    """Parse the command line and fuzz."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--corpus", type=Path, default=HERE / "corpus-grpc")
-    options = parser.parse_args()
-    sys.exit(asyncio.run(run(options.seconds, options.seed, options.corpus)))
+            began_kib = resident_kib()
+    return ended(f"{played} conversations, {len(pool)} in the corpus", began_kib)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, run, "corpus-grpc")

@@ -6,14 +6,11 @@ A finding is an exception, an answer that is not HTTP, a status 500, a budget th
 back, or memory that grows. It is written to ``findings/`` and the exit code is 1.
 """
 
-import argparse
 import asyncio
-import hashlib
 import itertools
 import json
 import random
 import re
-import resource
 import sys
 import time
 from collections.abc import Iterator
@@ -21,11 +18,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from runtime.fuzz.course import ended, keep_finding, kept, main, name_of, resident_kib
 from runtime.tests.fakes import FakeServer, parse_responses
 
 from prometheus_ai_runtime.config import Limits
 
-HERE = Path(__file__).parent
 LIMITS = Limits(request_bytes_max=64 * 1024, head_bytes_max=2048, pipelined_max=8)
 TOKENS = [
     *(b"\r\n", b"\r\n\r\n", b"\n", b"\0", b":", b" ", b"\t", b",", b"{", b"}", b"[", b"]", b'"'),
@@ -156,7 +153,6 @@ class Fuzzer:
 
 def seeds(corpus: Path) -> list[bytes]:
     """The corpus and a few good requests."""
-    kept = [p.read_bytes() for p in sorted(corpus.glob("*")) if p.is_file()]
     x = {"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1.5, 2.0]}
     s = {"name": "s", "datatype": "BYTES", "shape": [1, 2], "data": ["a", "b"]}
     b = {"name": "b", "datatype": "BOOL", "shape": [1, 1], "data": [True]}
@@ -172,7 +168,7 @@ def seeds(corpus: Path) -> list[bytes]:
         b"POST %b HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
     )
     return [
-        *kept,
+        *kept(corpus),
         *GOOD,
         post % (infer, b"", len(body), body),
         post % (infer, split_at, len(raw_head) + 8, raw_head + b"\0" * 8),
@@ -203,37 +199,17 @@ async def run(seconds: float, seed: int, corpus: Path) -> int:
         try:
             kinds = await fuzzer.play(pieces, before)
         except Exception as finding:  # noqa: BLE001 - whatever it is, it is a finding
-            name = hashlib.sha256(data).hexdigest()[:16]
-            folder = HERE / "findings"
-            folder.mkdir(exist_ok=True)
-            (folder / name).write_bytes(data)
-            print(f"FINDING {folder / name}: {type(finding).__name__}: {finding}")
+            keep_finding(data, finding)
             return 1
         if not kinds <= seen and len(data) <= 4096:
             seen |= kinds
             pool.append(data)
-            name = hashlib.sha256(data).hexdigest()[:16]
-            (corpus / name).write_bytes(data)
+            (corpus / name_of(data)).write_bytes(data)
         played += 1
         if played == warm:
-            began_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    grown_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - began_kib
-    print(f"{played} conversations, {len(pool)} in the corpus, peak memory grew {grown_kib} KiB")
-    if began_kib and grown_kib > 32 * 1024:
-        print("FINDING memory grew")
-        return 1
-    return 0
-
-
-def main() -> None:
-    """Parse the command line and fuzz."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--corpus", type=Path, default=HERE / "corpus")
-    options = parser.parse_args()
-    sys.exit(asyncio.run(run(options.seconds, options.seed, options.corpus)))
+            began_kib = resident_kib()
+    return ended(f"{played} conversations, {len(pool)} in the corpus", began_kib)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, run, "corpus")

@@ -8,13 +8,11 @@ log, an answer that is not HTTP, a status 500, a client that is never let go, a 
 budget that does not come back, or memory that grows. Its seed is printed, and the exit code is 1.
 """
 
-import argparse
 import asyncio
 import contextlib
 import io
 import json
 import random
-import resource
 import socket
 import struct
 import sys
@@ -24,7 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from runtime.fuzz.http_fuzz import HERE, mutated, seeds, split
+from runtime.fuzz.course import ended, main, resident_kib
+from runtime.fuzz.http_fuzz import mutated, seeds, split
 from runtime.tests.fakes import FakeServer, parse_responses
 
 from prometheus_ai_runtime.config import Limits
@@ -192,11 +191,6 @@ def files() -> int:
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def resident_kib() -> int:
-    """What this process has had in memory at most."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
 async def run(seconds: float, seed: int, corpus: Path) -> int:
     """Fuzz for a while; gives the exit code."""
     pool = [data for data in seeds(corpus) if len(data) <= 4096]
@@ -215,27 +209,9 @@ async def run(seconds: float, seed: int, corpus: Path) -> int:
         if played == warm:
             began_kib, began_files = resident_kib(), files()
     fuzzer.close()
-    grown_kib = resident_kib() - began_kib if began_kib else 0
-    print(
-        f"{played * CLIENTS} conversations, {fuzzer.answered} answers, "
-        f"peak memory grew {grown_kib} KiB"
-    )
-    if grown_kib > 32 * 1024:
-        print("FINDING memory grew")
-        return 1
-    return 0
-
-
-def main() -> None:
-    """Parse the command line and fuzz."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--corpus", type=Path, default=HERE / "corpus")
-    options = parser.parse_args()
-    with asyncio.Runner(loop_factory=DirectLoop) as runner:
-        sys.exit(runner.run(run(options.seconds, options.seed, options.corpus)))
+    told = f"{played * CLIENTS} conversations, {fuzzer.answered} answers"
+    return ended(told, began_kib)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, run, "corpus", DirectLoop)

@@ -6,7 +6,8 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime.fuzz.grpc_fuzz import HERE, Fuzzer, conversation, kept
+from runtime.fuzz.course import HERE, kept
+from runtime.fuzz.grpc_fuzz import Fuzzer, conversation
 
 CORPUS = kept(HERE / "corpus-grpc")
 

@@ -7,7 +7,8 @@ from typing import Any
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
-from runtime.fuzz.http_fuzz import HERE, Fuzzer, mutated, seeds, split
+from runtime.fuzz.course import HERE
+from runtime.fuzz.http_fuzz import Fuzzer, mutated, seeds, split
 from runtime.tests.fakes import parse_responses
 from runtime.tests.unit.test_repeated_requests import Doubler
 

@@ -3,7 +3,8 @@
 import asyncio
 
 import pytest
-from runtime.fuzz.http_fuzz import GOOD, HERE, seeds
+from runtime.fuzz.course import HERE
+from runtime.fuzz.http_fuzz import GOOD, seeds
 from runtime.fuzz.socket_fuzz import Fuzzer, files
 
 from prometheus_ai_runtime.sockets.loop import DirectLoop
