@@ -1,7 +1,9 @@
 """The answer log: its fake and its SQLite file keep the same promises."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -46,6 +48,23 @@ class TestSqlite(AnswerLogContract):
         again = SqliteAnswerLog.open(tmp_path / "answers.db")
         assert again.accuracy("digits") == (Judged(version="v1", labelled=1, wrong=1),)
         again.close()
+
+    def test_several_may_open_a_fresh_file_at_once(self, tmp_path: Path) -> None:
+        together = 4
+        with ThreadPoolExecutor(together) as pool:
+            for attempt in range(8):
+                path = tmp_path / str(attempt) / "answers.db"
+                start = Barrier(together)
+
+                def opened(path: Path = path, start: Barrier = start) -> SqliteAnswerLog:
+                    start.wait(10)
+                    return SqliteAnswerLog.open(path)
+
+                logs = [each.result(30) for each in [pool.submit(opened) for _ in range(together)]]
+                for number, log in enumerate(logs):
+                    log.add("digits", [answer(str(number), 3)], NOW)
+                    log.close()
+                assert [file.name for file in path.parent.iterdir()] == ["answers.db"]
 
     def test_a_damaged_file_is_set_aside(self, tmp_path: Path) -> None:
         path = tmp_path / "answers.db"

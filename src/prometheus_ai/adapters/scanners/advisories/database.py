@@ -17,6 +17,7 @@ import httpx
 
 from prometheus_ai.adapters.scanners.advisories.matching import decoded, package_key, unite
 from prometheus_ai.adapters.scanners.advisories.severity import severity_of
+from prometheus_ai.adapters.sqlite_patience import WRITE_AHEAD, set_patiently
 from prometheus_ai.domain.errors import InvalidInput, Unavailable
 from prometheus_ai.domain.gate import AdvisoryData, Component, Severity, Vulnerability
 
@@ -192,7 +193,7 @@ class SqliteAdvisories:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.closing(sqlite3.connect(self._path, timeout=BUSY_S)) as db:
-                db.execute("PRAGMA journal_mode=WAL")
+                set_patiently(db, WRITE_AHEAD)
                 db.executescript(_SCHEMA)
                 with db:
                     yield db

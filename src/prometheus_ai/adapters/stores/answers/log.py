@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from prometheus_ai.adapters.sqlite_patience import WRITE_AHEAD, set_patiently
 from prometheus_ai.domain.answers import Answer, Feedback, Judged, KeptRequest, Matched, grade
 from prometheus_ai.domain.errors import Unavailable
 
@@ -22,6 +23,7 @@ WAITING_MAX = 10_000
 BUSY_S = 5.0
 HOUR_S = 3600
 _IDS_AT_ONCE = 500
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -44,6 +46,10 @@ CREATE TABLE IF NOT EXISTS kept (
   backend TEXT NOT NULL, number INTEGER NOT NULL, path TEXT NOT NULL, content_type TEXT NOT NULL,
   json_bytes INTEGER, until INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (backend, number));
 """
+
+
+class _Unsound(sqlite3.DatabaseError):
+    """What SQLite says of a file's structure when it is asked to look."""
 
 
 @dataclass(kw_only=True)
@@ -79,10 +85,10 @@ class SqliteAnswerLog:
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             return cls(_connected(path), path)
-        except sqlite3.DatabaseError:
+        except (OSError, sqlite3.Error) as error:
+            if not _is_damage(error):
+                raise _unavailable(path, error) from error
             _set_aside(path)
-        except OSError as error:
-            raise _unavailable(path, error) from error
         try:
             return cls(_connected(path), path)
         except (OSError, sqlite3.Error) as error:
@@ -281,7 +287,7 @@ def _connected(path: Path) -> sqlite3.Connection:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
     connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        set_patiently(connection, WRITE_AHEAD)
         # A power cut may cost the newest moments; writes then need no flush of the disk each second.
         connection.execute("PRAGMA synchronous = NORMAL")
         # Requests of users may be in it: what is deleted is overwritten.
@@ -298,7 +304,13 @@ def _connected(path: Path) -> sqlite3.Connection:
 def _check(connection: sqlite3.Connection) -> None:
     with closing(connection.execute("PRAGMA quick_check(1)")) as checked:
         if checked.fetchone()[0] != "ok":
-            raise sqlite3.DatabaseError("damaged")
+            raise _Unsound("its pages do not fit together")
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether the bytes are wrong; a file that is locked, full or read-only is not damaged."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return isinstance(error, _Unsound) or code & 0xFF in _DAMAGED
 
 
 def _set_aside(path: Path) -> None:

@@ -3,23 +3,21 @@
 import os
 import sqlite3
 import stat
-import time
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 
+from prometheus_ai.adapters.sqlite_patience import WRITE_AHEAD, set_patiently
 from prometheus_ai.adapters.stores.sql.faults import damaged
 from prometheus_ai.domain.errors import Unavailable
 
 CONNECTIONS_KEPT = 4
 CONNECTIONS_MORE = 12
 WAL_BYTES_KEPT = 64 * 2**20
-LOCKED_TRIES = 100
-LOCKED_PAUSE_S = 0.02
 
 _PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
+    WRITE_AHEAD,
     "PRAGMA synchronous = FULL",  # a commit that was acknowledged survives a power cut
     "PRAGMA foreign_keys = ON",
     "PRAGMA trusted_schema = OFF",
@@ -72,24 +70,8 @@ def make_engine(path: Path, busy_s: float) -> tuple[Engine, Engine]:
 
 
 def _set_pragmas(connection: sqlite3.Connection, _record: Any) -> None:
-    cursor = connection.cursor()
     for pragma in _PRAGMAS:
-        _execute(cursor, pragma)
-    cursor.close()
-
-
-def _execute(cursor: sqlite3.Cursor, pragma: str) -> None:
-    """Try again while the file is locked: SQLite itself does not wait when the journal's mode changes."""
-    for _ in range(LOCKED_TRIES):
-        try:
-            cursor.execute(pragma)
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
-                raise
-            time.sleep(LOCKED_PAUSE_S)
-        else:
-            return
-    cursor.execute(pragma)
+        set_patiently(connection, pragma)
 
 
 def _begin(connection: Connection) -> None:
