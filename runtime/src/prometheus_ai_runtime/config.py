@@ -18,6 +18,8 @@ ENGINES = ("onnx", "sklearn", "xgboost", "lightgbm", "torch", "huggingface", "py
 NON_FINITE = ("reject", "allow", "engine")
 COST_NAMES = ("rows", "elements", "pixels", "tokens", "bytes", "words")
 
+BUSY_POLL_US_MAX = 1000.0
+
 
 class ConfigError(Exception):
     """A configuration that cannot be used; the message names the field."""
@@ -133,9 +135,22 @@ class ServerConfig:
     """Memory for all models together; the least recently used unpinned model makes room."""
     recording: Recording | None = None
     """Keep requests to be sent again; nothing is kept when absent."""
+    busy_poll_us: float = 50.0
+    """How long to look for the next event before sleeping, while they come quickly; 0 always sleeps.
+
+    Without a second core to run on, the server always sleeps.
+    """
 
 
-_SERVER_FIELDS = ("limits", "timeouts", "threads", "repository", "memory_bytes_max", "recording")
+_SERVER_FIELDS = (
+    "limits",
+    "timeouts",
+    "threads",
+    "repository",
+    "memory_bytes_max",
+    "recording",
+    "busy_poll_us",
+)
 
 
 def read_config(path: Path) -> ServerConfig:
@@ -171,6 +186,10 @@ def parse_config(raw: Any) -> ServerConfig:
     if config.limits.non_finite not in NON_FINITE:
         known = ", ".join(NON_FINITE)
         raise ConfigError(f"`limits.non_finite` is {config.limits.non_finite!r}; known: {known}")
+    if not 0 <= config.busy_poll_us <= BUSY_POLL_US_MAX:
+        raise ConfigError(
+            f"`busy_poll_us` is {config.busy_poll_us:g}; it is from 0 to {BUSY_POLL_US_MAX:g}"
+        )
     return config
 
 

@@ -8,6 +8,7 @@ from prometheus_ai_runtime.config import ServerConfig
 from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.serve import Listen, Server
 from prometheus_ai_runtime.sockets.loop import new_loop
+from prometheus_ai_runtime.watch.cgroup import compute_threads
 
 _OTHER_FILES = 256
 """Files beside connections: models, logs, pipes to model processes."""
@@ -22,7 +23,9 @@ def run(config: ServerConfig, options: argparse.Namespace) -> int:
         grpc_port=options.grpc_port,
         announce=options.announce,
     )
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    # On a lone core, looking for a request would keep its sender from sending it.
+    busy_poll_s = config.busy_poll_us * 1e-6 if compute_threads() > 1 else 0.0
+    with asyncio.Runner(loop_factory=lambda: new_loop(busy_poll_s)) as runner:
         runner.run(_serve(config, listen))
     return 0
 

@@ -90,6 +90,12 @@ def test_several_models_are_a_list() -> None:
         parse_config({"models": [{**MINIMAL, "colour": 1}]})
 
 
+@pytest.mark.parametrize("value", [-1, 1001])
+def test_looking_for_events_has_a_bound(value: float) -> None:
+    with pytest.raises(ConfigError, match="from 0 to 1000"):
+        parse_config({**MINIMAL, "busy_poll_us": value})
+
+
 def test_a_file_that_is_not_there_or_not_json_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         read_config(tmp_path / "absent.json")

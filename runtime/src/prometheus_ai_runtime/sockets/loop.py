@@ -14,6 +14,8 @@ from contextvars import Context
 from threading import Lock
 from typing import Any, TypeVarTuple
 
+from prometheus_ai_runtime.sockets.busy_poll import BusyPoll
+
 _Ts = TypeVarTuple("_Ts")
 
 _EVENTS_MAX = 1024
@@ -26,8 +28,11 @@ OnEvents = Callable[[int], None]
 class DirectSelector(selectors.BaseSelector):
     """epoll for two kinds of files: those that asyncio watches, and those with an owner to call."""
 
-    def __init__(self) -> None:
+    def __init__(self, busy_poll_s: float = 0.0) -> None:
         self._epoll = select.epoll()
+        self._wait = (
+            BusyPoll(self._epoll.poll, busy_poll_s).poll if busy_poll_s else self._epoll.poll
+        )
         self._keys: dict[int, selectors.SelectorKey] = {}
         self._owners: dict[int, OnEvents] = {}
         self.awake = Lock()
@@ -63,7 +68,7 @@ class DirectSelector(selectors.BaseSelector):
         owners = self._owners
         self.awake.release()
         try:
-            found = self._epoll.poll(wait_s, _EVENTS_MAX)
+            found = self._wait(wait_s, _EVENTS_MAX)
         finally:
             self.awake.acquire()
         for fd, events in found:
@@ -111,8 +116,8 @@ class DirectSelector(selectors.BaseSelector):
 class DirectLoop(asyncio.SelectorEventLoop):
     """An asyncio loop on a selector that calls owners."""
 
-    def __init__(self) -> None:
-        self.direct = DirectSelector()
+    def __init__(self, busy_poll_s: float = 0.0) -> None:
+        self.direct = DirectSelector(busy_poll_s)
         self._called = False
         super().__init__(self.direct)
 
@@ -155,9 +160,9 @@ class DirectLoop(asyncio.SelectorEventLoop):
         return super().call_at(when, callback, *args, context=context)
 
 
-def new_loop() -> asyncio.AbstractEventLoop:
+def new_loop(busy_poll_s: float = 0.0) -> asyncio.AbstractEventLoop:
     """Return a direct loop, or asyncio's own where there is no epoll."""
-    return DirectLoop() if hasattr(select, "epoll") else asyncio.new_event_loop()
+    return DirectLoop(busy_poll_s) if hasattr(select, "epoll") else asyncio.new_event_loop()
 
 
 def _nothing() -> None:
