@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from threading import Barrier
 
@@ -9,9 +11,31 @@ import pytest
 
 from prometheus_ai.adapters.stores.answers import log as adapter
 from prometheus_ai.adapters.stores.answers.log import SqliteAnswerLog
-from prometheus_ai.domain.answers import Answer, Judged
-from prometheus_ai.testing.answer_log_contract import NOW, AnswerLogContract, answer, label
+from prometheus_ai.domain.answers import Answer, Judged, Matched
+from prometheus_ai.domain.errors import Unavailable
+from prometheus_ai.testing.answer_log_contract import (
+    NOW,
+    AnswerLogContract,
+    answer,
+    label,
+    request,
+)
 from prometheus_ai.testing.fake_answers import FakeAnswerLog
+
+
+def path_of(folder: Path, suffix: str = "") -> Path:
+    return folder / f"answers.db{suffix}"
+
+
+@contextmanager
+def bounded(log: SqliteAnswerLog, pages_more: int) -> Iterator[None]:
+    """Leave room for so many pages more, as a disk does that is nearly full."""
+    with log._file.change() as change:
+        pages = change.execute("PRAGMA page_count").fetchone()[0]
+        change.execute(f"PRAGMA max_page_count = {pages + pages_more}").fetchone()
+    yield
+    with log._file.change() as change:
+        change.execute("PRAGMA max_page_count = 1073741823").fetchone()
 
 
 class TestFake(AnswerLogContract):
@@ -65,6 +89,49 @@ class TestSqlite(AnswerLogContract):
                     log.add("digits", [answer(str(number), 3)], NOW)
                     log.close()
                 assert [file.name for file in path.parent.iterdir()] == ["answers.db"]
+
+    def test_a_full_disk_loses_what_came_meanwhile_and_nothing_else(
+        self, log: SqliteAnswerLog, tmp_path: Path
+    ) -> None:
+        log.add("digits", [answer("a", 3)], NOW)
+        with bounded(log, pages_more=2), pytest.raises(Unavailable, match="full") as raised:
+            log.add("digits", [answer(f"{'b' * 100}{n}", 3) for n in range(1000)], NOW)
+        assert "room" in raised.value.hint
+        assert log.judge("digits", [label("a", 3)], NOW).settled
+        assert log.add("digits", [answer("c", 3)], NOW) == Matched()
+        assert not path_of(tmp_path, ".damaged").exists()
+
+    def test_a_file_that_is_damaged_while_it_is_used_is_set_aside(
+        self, log: SqliteAnswerLog, tmp_path: Path
+    ) -> None:
+        hour = timedelta(hours=1)
+        log.keep("digits", [request(b"1")], NOW, kept_max=5, kept_for=hour)
+        last = log.kept("digits", 0, 1, NOW)[0].number
+        log.close()
+        path = path_of(tmp_path)
+        again = SqliteAnswerLog.open(path)
+        with again._file.change() as change:
+            change.execute("PRAGMA shrink_memory")
+        path.write_bytes(b"no database" * 1000)
+        with pytest.raises(Unavailable):
+            again.kept("digits", 0, 1, NOW)
+        later = NOW + timedelta(seconds=1)
+        again.keep("digits", [request(b"2")], later, kept_max=5, kept_for=hour)
+        # A rollout that has replayed the lost request finds the new one behind it.
+        assert [one.body for one in again.kept("digits", last, 5, later)] == [b"2"]
+        assert path_of(tmp_path, ".damaged").exists()
+        again.close()
+
+    def test_a_file_that_cannot_be_made_is_made_once_it_can(self, tmp_path: Path) -> None:
+        folder = tmp_path / "home"
+        folder.write_text("in the way")
+        log = SqliteAnswerLog.open(folder / "answers.db")
+        with pytest.raises(Unavailable, match="cannot be kept"):
+            log.accuracy("digits")
+        folder.unlink()
+        log.add("digits", [answer("a", 3)], NOW)
+        assert log.judge("digits", [label("a", 3)], NOW).settled
+        log.close()
 
     def test_a_damaged_file_is_set_aside(self, tmp_path: Path) -> None:
         path = tmp_path / "answers.db"

@@ -20,6 +20,11 @@ def label(request_id: str, *labels: str | float) -> Feedback:
     return Feedback(request_id=request_id, label=labels)
 
 
+def request(body: bytes) -> KeptRequest:
+    """Return a request to be kept."""
+    return KeptRequest(path="/digits/predict", content_type="text/csv", body=body)
+
+
 class AnswerLogContract:
     """Give it a fixture ``log``."""
 
@@ -101,22 +106,36 @@ class AnswerLogContract:
         assert log.accuracy("digits") == ()
 
     def test_requests_are_kept_up_to_a_number_and_a_time(self, log: AnswerLog) -> None:
-        def request(body: bytes) -> KeptRequest:
-            return KeptRequest(path="/digits/predict", content_type="text/csv", body=body)
-
         hour, day = timedelta(hours=1), timedelta(days=1)
         bodies = [b"1", b"2", b"3"]
-        log.keep("digits", [request(b) for b in bodies], NOW, kept_max=2, kept_for=hour)
+        log.keep("digits", [request(body) for body in bodies], NOW, kept_max=2, kept_for=hour)
         log.keep("other", [request(b"9")], NOW, kept_max=2, kept_for=day)
         found = log.kept("digits", 0, 10, NOW)
-        assert [(r.number, r.body, r.json_bytes) for r in found] == [
-            (2, b"2", None),
-            (3, b"3", None),
-        ]
-        assert [r.body for r in log.kept("digits", 2, 10, NOW)] == [b"3"]
+        assert [(r.body, r.json_bytes) for r in found] == [(b"2", None), (b"3", None)]
+        second, third = (r.number for r in found)
+        assert third == second + 1
+        assert [r.body for r in log.kept("digits", second, 10, NOW)] == [b"3"]
         assert [r.body for r in log.kept("digits", 0, 1, NOW)] == [b"2"]
-        assert [log.kept_count("digits", after, NOW) for after in (0, 2, 3)] == [2, 1, 0]
+        assert [log.kept_count("digits", n, NOW) for n in (0, second, third)] == [2, 1, 0]
         assert log.kept("digits", 0, 10, NOW + hour) == ()
         assert log.drop_kept(NOW, ["digits"]) == 1
         assert log.drop_kept(NOW + hour, ["digits"]) == 2
         assert log.drop_kept(NOW + hour, ["digits"]) == 0
+
+    def test_a_number_never_comes_again_though_all_requests_are_gone(self, log: AnswerLog) -> None:
+        hour, later = timedelta(hours=1), NOW + timedelta(hours=2)
+        log.keep("digits", [request(b"1"), request(b"2")], NOW, kept_max=5, kept_for=hour)
+        last = log.kept("digits", 0, 10, NOW)[-1].number
+        assert log.drop_kept(later, ["digits"]) == 2
+        log.keep("digits", [request(b"3")], later, kept_max=5, kept_for=hour)
+        assert [r.body for r in log.kept("digits", last, 10, later)] == [b"3"]
+
+    def test_many_requests_at_once_are_numbered_on(self, log: AnswerLog) -> None:
+        hour = timedelta(hours=1)
+        for start in range(0, 30, 10):
+            more = [request(b"%d" % number) for number in range(start, start + 10)]
+            log.keep("digits", more, NOW, kept_max=15, kept_for=hour)
+            log.keep("other", more[:1], NOW, kept_max=15, kept_for=hour)
+        found = log.kept("digits", 0, 100, NOW)
+        assert [int(r.body) for r in found] == list(range(15, 30))
+        assert [r.number for r in found] == sorted({r.number for r in found})

@@ -28,6 +28,7 @@ class FakeAnswerLog:
         self._judged: dict[tuple[str, str, datetime], list[int]] = defaultdict(lambda: [0, 0])
         self._outputs: dict[tuple[str, str, datetime], Counter[str]] = defaultdict(Counter)
         self._kept: dict[str, list[tuple[KeptRequest, datetime]]] = defaultdict(list)
+        self._newest = 0
 
     def add(self, backend: str, answers: Sequence[Answer], now: datetime) -> Matched:
         """Keep answers; see ``AnswerLog``."""
@@ -107,8 +108,8 @@ class FakeAnswerLog:
         """Keep requests; see ``AnswerLog``."""
         kept = self._kept[backend]
         for request in requests:
-            number = kept[-1][0].number + 1 if kept else 1
-            kept.append((replace(request, number=number), now + kept_for))
+            self._newest += 1
+            kept.append((replace(request, number=self._newest), now + kept_for))
         del kept[:-kept_max]
 
     def kept(self, backend: str, after: int, limit: int, now: datetime) -> tuple[KeptRequest, ...]:

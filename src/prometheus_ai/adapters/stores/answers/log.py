@@ -1,18 +1,16 @@
-"""The answer log over one SQLite connection; a lock makes threads take turns."""
+"""The answer log as tables of one SQLite file."""
 
 import json
-import os
 import sqlite3
-import threading
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
-from prometheus_ai.adapters.sqlite_patience import WRITE_AHEAD, set_patiently
+from prometheus_ai.adapters.stores.answers.file import AnswersFile
 from prometheus_ai.domain.answers import Answer, Feedback, Judged, KeptRequest, Matched, grade
 from prometheus_ai.domain.errors import Unavailable
 
@@ -20,10 +18,8 @@ ANSWERS_MAX = 50_000
 """Of each backend; the oldest go."""
 WAITING_MAX = 10_000
 """Feedback of one backend that waits for its answers."""
-BUSY_S = 5.0
 HOUR_S = 3600
 _IDS_AT_ONCE = 500
-_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS answers (
@@ -45,11 +41,8 @@ CREATE TABLE IF NOT EXISTS outputs (
 CREATE TABLE IF NOT EXISTS kept (
   backend TEXT NOT NULL, number INTEGER NOT NULL, path TEXT NOT NULL, content_type TEXT NOT NULL,
   json_bytes INTEGER, until INTEGER NOT NULL, body BLOB NOT NULL, PRIMARY KEY (backend, number));
+CREATE TABLE IF NOT EXISTS numbered (backend TEXT PRIMARY KEY, newest INTEGER NOT NULL) WITHOUT ROWID;
 """
-
-
-class _Unsound(sqlite3.DatabaseError):
-    """What SQLite says of a file's structure when it is asked to look."""
 
 
 @dataclass(kw_only=True)
@@ -70,34 +63,21 @@ class _Tally:
 class SqliteAnswerLog:
     """Keeps the promises of ``AnswerLog``."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
-        self._path = path
-        self._lock = threading.Lock()
+    def __init__(self, file: AnswersFile) -> None:
+        self._file = file
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Open or make the file; a damaged one is set aside, as only recent answers are lost with it.
-
-        Raises:
-            Unavailable: the file cannot be made.
-        """
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return cls(_connected(path), path)
-        except (OSError, sqlite3.Error) as error:
-            if not _is_damage(error):
-                raise _unavailable(path, error) from error
-            _set_aside(path)
-        try:
-            return cls(_connected(path), path)
-        except (OSError, sqlite3.Error) as error:
-            raise _unavailable(path, error) from error
+        """Open or make the file; where that fails, every use tries again, and says so."""
+        file = AnswersFile(path, _TABLES)
+        with suppress(Unavailable):
+            file.prepare()
+        return cls(file)
 
     def add(self, backend: str, answers: Sequence[Answer], now: datetime) -> Matched:
         """Keep answers, and settle the feedback that waited for them."""
         tally = _Tally()
-        with self._change() as change:
+        with self._file.change() as change:
             row = change.execute(
                 "SELECT COALESCE(MAX(number), 0) FROM answers WHERE backend = ?", (backend,)
             ).fetchone()
@@ -127,7 +107,7 @@ class SqliteAnswerLog:
     def judge(self, backend: str, feedback: Sequence[Feedback], now: datetime) -> Matched:
         """Compare feedback with the answers it is about; keep what is about answers not known yet."""
         tally = _Tally()
-        with self._change() as change:
+        with self._file.change() as change:
             row = change.execute(
                 "SELECT COUNT(*) FROM feedback WHERE backend = ? AND is_settled = 0", (backend,)
             ).fetchone()
@@ -157,7 +137,7 @@ class SqliteAnswerLog:
 
     def accuracy(self, backend: str, since: datetime | None = None) -> tuple[Judged, ...]:
         """Return labelled and wrong answers of each release, by version."""
-        with self._change() as view:
+        with self._file.change() as view:
             rows = view.execute(
                 "SELECT version, SUM(labelled), SUM(wrong) FROM judged"
                 " WHERE backend = ? AND hour >= ? GROUP BY version ORDER BY version",
@@ -167,7 +147,7 @@ class SqliteAnswerLog:
 
     def count(self, backend: str, version: str, outputs: Mapping[str, int], now: datetime) -> None:
         """Count answers by label in the hour of ``now``."""
-        with self._change() as change:
+        with self._file.change() as change:
             change.executemany(
                 "INSERT INTO outputs VALUES (?, ?, ?, ?, ?) ON CONFLICT"
                 " DO UPDATE SET count = count + excluded.count",
@@ -178,7 +158,7 @@ class SqliteAnswerLog:
         self, backend: str, version: str, since: datetime, until: datetime
     ) -> Mapping[datetime, Mapping[str, int]]:
         """Return counts of answers by label, for each hour that begins in the span."""
-        with self._change() as view:
+        with self._file.change() as view:
             rows = view.execute(
                 "SELECT hour, label, count FROM outputs"
                 " WHERE backend = ? AND version = ? AND hour >= ? AND hour < ?",
@@ -191,7 +171,7 @@ class SqliteAnswerLog:
 
     def scores(self, backend: str, version: str, limit: int) -> tuple[float, ...]:
         """Return the newest numeric labels of a release, for binning."""
-        with self._change() as view:
+        with self._file.change() as view:
             rows = view.execute(
                 "SELECT labels FROM answers WHERE backend = ? AND version = ?"
                 " AND labels IS NOT NULL ORDER BY number DESC LIMIT ?",
@@ -212,11 +192,8 @@ class SqliteAnswerLog:
         kept_for: timedelta,
     ) -> None:
         """Keep requests to be sent again."""
-        with self._change() as change:
-            row = change.execute(
-                "SELECT COALESCE(MAX(number), 0) FROM kept WHERE backend = ?", (backend,)
-            ).fetchone()
-            newest, until = int(row[0]), _second(now + kept_for)
+        with self._file.change() as change:
+            newest, until = _newest(change, backend, now), _second(now + kept_for)
             for request in requests:
                 newest += 1
                 change.execute(
@@ -227,10 +204,11 @@ class SqliteAnswerLog:
             change.execute(
                 "DELETE FROM kept WHERE backend = ? AND number <= ?", (backend, newest - kept_max)
             )
+            change.execute("INSERT OR REPLACE INTO numbered VALUES (?, ?)", (backend, newest))
 
     def kept(self, backend: str, after: int, limit: int, now: datetime) -> tuple[KeptRequest, ...]:
         """Return kept requests with a number above ``after``, oldest first."""
-        with self._change() as view:
+        with self._file.change() as view:
             rows = view.execute(
                 "SELECT path, content_type, body, json_bytes, number FROM kept"
                 " WHERE backend = ? AND number > ? AND until > ? ORDER BY number LIMIT ?",
@@ -243,7 +221,7 @@ class SqliteAnswerLog:
 
     def kept_count(self, backend: str, after: int, now: datetime) -> int:
         """Return how many requests are kept with a number above ``after``."""
-        with self._change() as view:
+        with self._file.change() as view:
             row = view.execute(
                 "SELECT COUNT(*) FROM kept WHERE backend = ? AND number > ? AND until > ?",
                 (backend, after, _second(now)),
@@ -252,17 +230,18 @@ class SqliteAnswerLog:
 
     def drop_kept(self, now: datetime, of: Collection[str]) -> int:
         """Remove kept requests whose time is over, and those of other backends."""
-        with self._change() as change:
+        with self._file.change() as change:
             gone = change.execute("DELETE FROM kept WHERE until <= ?", (_second(now),)).rowcount
-            known = [row[0] for row in change.execute("SELECT DISTINCT backend FROM kept")]
-            for backend in set(known).difference(of):
+            known = change.execute("SELECT backend FROM kept UNION SELECT backend FROM numbered")
+            for backend in {row[0] for row in known.fetchall()}.difference(of):
                 gone += change.execute("DELETE FROM kept WHERE backend = ?", (backend,)).rowcount
+                change.execute("DELETE FROM numbered WHERE backend = ?", (backend,))
         return gone
 
     def forget(self, before: datetime) -> int:
         """Remove all that is older; return how many rows went."""
         at, hour = _second(before), _hour(before)
-        with self._change() as change:
+        with self._file.change() as change:
             gone = change.execute("DELETE FROM answers WHERE at < ?", (at,)).rowcount
             gone += change.execute("DELETE FROM feedback WHERE at < ?", (at,)).rowcount
             gone += change.execute("DELETE FROM judged WHERE hour < ?", (hour,)).rowcount
@@ -271,59 +250,19 @@ class SqliteAnswerLog:
 
     def close(self) -> None:
         """Release the file."""
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        try:
-            with self._lock, self._connection:
-                yield self._connection
-        except sqlite3.Error as error:
-            raise _unavailable(self._path, error) from error
+        self._file.close()
 
 
-def _connected(path: Path) -> sqlite3.Connection:
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, timeout=BUSY_S, check_same_thread=False)
-    try:
-        set_patiently(connection, WRITE_AHEAD)
-        # A power cut may cost the newest moments; writes then need no flush of the disk each second.
-        connection.execute("PRAGMA synchronous = NORMAL")
-        # Requests of users may be in it: what is deleted is overwritten.
-        connection.execute("PRAGMA secure_delete = ON")
-        connection.execute("PRAGMA journal_size_limit = 16777216")
-        _check(connection)
-        connection.executescript(_TABLES)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+def _newest(view: sqlite3.Connection, backend: str, now: datetime) -> int:
+    """Return the number of the newest request that was ever kept: a number never comes again.
 
-
-def _check(connection: sqlite3.Connection) -> None:
-    with closing(connection.execute("PRAGMA quick_check(1)")) as checked:
-        if checked.fetchone()[0] != "ok":
-            raise _Unsound("its pages do not fit together")
-
-
-def _is_damage(error: Exception) -> bool:
-    """Whether the bytes are wrong; a file that is locked, full or read-only is not damaged."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    return isinstance(error, _Unsound) or code & 0xFF in _DAMAGED
-
-
-def _set_aside(path: Path) -> None:
-    for suffix in ("-wal", "-shm"):
-        Path(f"{path}{suffix}").unlink(missing_ok=True)
-    path.replace(f"{path}.damaged")
-
-
-def _unavailable(path: Path, error: Exception) -> Unavailable:
-    return Unavailable(
-        f"{path}: recent answers cannot be kept: {error}",
-        hint="check that its disk has room and can be written",
-    )
+    Rollouts remember how far they are. So the first number is a time, which goes on even where the file is lost.
+    """
+    row = view.execute("SELECT newest FROM numbered WHERE backend = ?", (backend,)).fetchone()
+    if row is not None:
+        return int(row[0])
+    row = view.execute("SELECT MAX(number) FROM kept WHERE backend = ?", (backend,)).fetchone()
+    return _second(now) * 1_000_000 if row[0] is None else int(row[0])
 
 
 def _feedback_on(view: sqlite3.Connection, backend: str, ids: list[str]) -> Iterator[Feedback]:
