@@ -5,9 +5,7 @@ import asyncio
 import pytest
 from runtime.fuzz.course import HERE
 from runtime.fuzz.http_fuzz import GOOD, seeds
-from runtime.fuzz.socket_fuzz import Fuzzer, files
-
-from prometheus_ai_runtime.sockets.loop import DirectLoop
+from runtime.fuzz.socket_fuzz import Fuzzer, files, served_loop
 
 POOL = [data for data in seeds(HERE / "corpus") if len(data) <= 4096]
 
@@ -29,7 +27,7 @@ def play(*numbers: int, pool: list[bytes] = POOL, works: bool = True) -> int:
             fuzzer.close()
         return fuzzer.answered
 
-    with asyncio.Runner(loop_factory=DirectLoop) as runner:
+    with asyncio.Runner(loop_factory=served_loop) as runner:
         return runner.run(run())
 
 
