@@ -82,31 +82,13 @@ class Batcher:
             queued = lineup.rows_by_tenant.get(work.tenant, 0)
             if queued and queued + work.rows > self.options.tenant_rows_max:
                 raise self._overloaded(f"{queued} rows of tenant `{work.tenant}` are queued")
-        lineup.push(work)
-        if not self._scheduled:
-            if self.busy_since is None:
-                # One turn of the loop later, every request that arrived together is in the queue.
-                self._scheduled = True
-                self._loop.call_soon(self._flush)
-            elif self._ahead is not None:
-                self._look_ahead()
-        elif self._timer is not None:
-            self._look_again()
+        self._queue(work)
 
     def offer(self, work: Work) -> bool:
         """Queue one row without a tenant if it may be; ``submit`` says why it may not."""
-        lineup = self.lineup
-        if self._call is None or lineup.rows >= self._queue_rows_max:
+        if self._call is None or self.lineup.rows >= self._queue_rows_max:
             return False
-        lineup.push(work)
-        if not self._scheduled:
-            if self.busy_since is None:
-                self._scheduled = True
-                self._loop.call_soon(self._flush)
-            elif self._ahead is not None:
-                self._look_ahead()
-        elif self._timer is not None:
-            self._look_again()
+        self._queue(work)
         return True
 
     def cancel(self, work: Work) -> None:
@@ -162,6 +144,19 @@ class Batcher:
         overloaded = Overloaded(f"{what}; try again in {wait_s} s", retry_after_s=wait_s)
         overloaded.release = self.name
         return overloaded
+
+    def _queue(self, work: Work) -> None:
+        """Put work in the line, and see to it that somebody looks there."""
+        self.lineup.push(work)
+        if not self._scheduled:
+            if self.busy_since is None:
+                # One turn of the loop later, every request that arrived together is in the queue.
+                self._scheduled = True
+                self._loop.call_soon(self._flush)
+            elif self._ahead is not None:
+                self._look_ahead()
+        elif self._timer is not None:
+            self._look_again()
 
     def _look_again(self) -> None:
         """More rows came while an idle engine waits for them: they may be enough."""

@@ -199,8 +199,8 @@ class Stencil:
 
     __slots__ = ("_holes", "_id_at", "_id_end", "_pieces", "head", "size", "start")
 
-    def __init__(self, head: Head, raw: bytes, holes: list[re.Match[bytes]]) -> None:
-        self.head = head
+    def __init__(self, raw: bytes, holes: list[re.Match[bytes]]) -> None:
+        self.head = Head()
         """Shared by all heads that fit; what was in the holes is not in it."""
         self.size = len(raw)
         self._id_at = self._id_end = 0
@@ -217,6 +217,10 @@ class Stencil:
         self._pieces.append((at, raw[at:]))
         self.start = self._pieces[0][1]
         """What every request that fits begins with."""
+
+    def texts(self) -> tuple[bytes, ...]:
+        """Return what is around the holes: equal for all heads that differ in nothing else."""
+        return tuple([piece for _at, piece in self._pieces])
 
     def fits(self, data: bytes) -> bool:
         """Whether a request begins with such a head."""
@@ -265,18 +269,12 @@ class HeadCache:
         holes = list(_VARYING.finditer(raw))
         if not holes or len(raw) > _CACHED_BYTES_MAX:
             return None
-        at, pieces = 0, []
-        for found in holes:
-            pieces.append(raw[at : found.start(2)])
-            at = found.end(2)
-        pieces.append(raw[at:])
-        key = tuple(pieces)
-        head = self._by_pieces.get(key)
+        made = Stencil(raw, holes)
+        texts = made.texts()
+        head = self._by_pieces.get(texts) or self._without_values(texts)
         if head is None:
-            head = self._without_values(key)
-            if head is None:
-                return None
-        made = Stencil(head, raw, holes)
+            return None
+        made.head = head
         # An id that is wrong, or that is there twice, is for the long way to judge.
         return made if made.fits(raw) and len(made.request_id(raw)) <= _ID_BYTES_MAX else None
 
