@@ -116,7 +116,7 @@ def test_a_release_with_other_answers_is_rolled_back_by_their_distribution(
     judged: Judged,
 ) -> None:
     judged.label = {"v1": right_or_wrong(0.6), "v2": right_or_wrong(0.2)}
-    start(judged, steps=[50, 100], gates={"outputs": {}})
+    start(judged, steps=[50, 100])
     for _ in range(600):
         judged.flow(1)
         if "rollout:rolled_back" in kinds(judged):
@@ -126,7 +126,7 @@ def test_a_release_with_other_answers_is_rolled_back_by_their_distribution(
 
 def test_scores_are_compared_in_bins_of_the_old_release(judged: Judged) -> None:
     judged.label = {"v1": lambda c: c.gauss(0, 1), "v2": lambda c: c.gauss(1, 1)}
-    start(judged, steps=[50, 100], gates={"outputs": {}})
+    start(judged, steps=[50, 100])
     for _ in range(600):
         judged.flow(1)
         if "rollout:rolled_back" in kinds(judged):
@@ -136,7 +136,7 @@ def test_scores_are_compared_in_bins_of_the_old_release(judged: Judged) -> None:
 
 def test_equal_outputs_pass(judged: Judged) -> None:
     judged.label = {"v1": right_or_wrong(0.6), "v2": right_or_wrong(0.6)}
-    start(judged, steps=[50, 100], gates={"outputs": {}})
+    start(judged, steps=[50, 100])
     for _ in range(2000):
         judged.flow(1)
         if kinds(judged)[-1] == "rollout:ended":
@@ -343,3 +343,33 @@ def test_a_shadow_goes_on_after_the_control_plane_died(judged: Judged) -> None:
     assert mirror is not None
     assert mirror.version == "v2"
     assert judged.weights() == {"v1": 100.0}
+
+
+@pytest.mark.parametrize("failing", ["writing", "everything"])
+def test_rollouts_go_on_while_no_answer_can_be_remembered(judged: Judged, failing: str) -> None:
+    start(judged, steps=[50, 100])
+    judged.answers.failing = failing
+    for _ in range(400):
+        judged.flow(1)
+        if "rollout:ended" in kinds(judged):
+            break
+    assert judged.weights() == {"v2": 100.0}
+    lines = judged.control.why("digits").running
+    assert any("could not be written" in line for line in lines)
+    assert any("the log of answers fails: no" in line for line in lines)
+    judged.answers.failing = ""
+    judged.flow(10)
+    since = len(judged.asked)
+    judged.flow(5)
+    judged.flow(5)
+    say(judged, 0.5, since)
+    lines = judged.control.why("digits").running
+    assert any("labelled answers are right" in line for line in lines)
+    assert not any("the log of answers fails" in line for line in lines)
+
+
+def test_who_gives_feedback_is_told_that_it_was_not_kept(judged: Judged) -> None:
+    start(judged)
+    judged.answers.failing = "writing"
+    with pytest.raises(Unavailable):
+        judged.control.feedback("digits", [Feedback(request_id="r1", label=(7,))])

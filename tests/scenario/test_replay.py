@@ -142,3 +142,33 @@ def test_nothing_is_kept_of_a_release_that_does_not_ask_for_it(judged: Judged) -
 def test_replaying_needs_a_recording(judged: Judged) -> None:
     with pytest.raises(Unsupported, match="add a recording section"):
         judged.deploy(b"one", rollout=ROLLOUT)
+
+
+def test_a_bad_release_is_rolled_back_though_kept_requests_cannot_be_read(judged: Judged) -> None:
+    begin(judged)
+    judged.flow(5, per_s=2)
+    judged.answers.failing = "everything"
+    judged.flow(5, per_s=2)
+    judged.errors = {"v2": 1.0}
+    judged.flow(60)
+    assert "rollout:rolled_back" in kinds(judged)
+    assert judged.weights() == {"v1": 100.0}
+
+
+def test_requests_kept_after_all_others_expired_are_replayed(judged: Judged) -> None:
+    brief = {"requests": 200, "keep_s": 60}
+    replies = Replies(judged)
+    judged.records = True
+    judged.deploy(b"one", recording=brief)
+    judged.run()
+    judged.flow(60)
+    judged.deploy(
+        b"two", recording=brief, rollout=ROLLOUT | {"step_requests": 100_000, "waits_max": 50}
+    )
+    judged.flow(90, per_s=2)
+    # Nobody comes until all that was kept is gone.
+    judged.flow(150, per_s=0)
+    assert judged.answers.kept_count("digits", 0, judged.clock.now()) == 0
+    before = len(replies.seen["v2"])
+    judged.flow(20, per_s=2)
+    assert len(replies.seen["v2"]) > before

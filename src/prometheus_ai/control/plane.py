@@ -181,6 +181,8 @@ class Hearing:
     """By backend, for those whose rollout replays kept requests."""
     lost: dict[str, dict[str, int]] = field(default_factory=dict)
     """By backend and reason: how many answers were not kept or not compared, since this process began."""
+    faults: dict[str, str] = field(default_factory=dict)
+    """By what was tried on the log: why it fails at this moment."""
 
 
 @dataclass(kw_only=True)

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Literal
 
 from prometheus_ai.domain.answers import (
     Answer,
@@ -29,9 +30,12 @@ class FakeAnswerLog:
         self._outputs: dict[tuple[str, str, datetime], Counter[str]] = defaultdict(Counter)
         self._kept: dict[str, list[tuple[KeptRequest, datetime]]] = defaultdict(list)
         self._newest = 0
+        self.failing: Literal["", "writing", "everything"] = ""
+        """What fails, as on a full disk or with a file that cannot be opened."""
 
     def add(self, backend: str, answers: Sequence[Answer], now: datetime) -> Matched:
         """Keep answers; see ``AnswerLog``."""
+        self._try_to_write()
         settled: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         numbers: Counter[str] = Counter()
         for answer in answers:
@@ -47,6 +51,7 @@ class FakeAnswerLog:
 
     def judge(self, backend: str, feedback: Sequence[Feedback], now: datetime) -> Matched:
         """Compare feedback with answers; see ``AnswerLog``."""
+        self._try_to_write()
         settled: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         numbers: Counter[str] = Counter()
         for said in feedback:
@@ -63,6 +68,7 @@ class FakeAnswerLog:
 
     def accuracy(self, backend: str, since: datetime | None = None) -> tuple[Judged, ...]:
         """Return labelled and wrong answers; see ``AnswerLog``."""
+        self._try_to_read()
         found: dict[str, list[int]] = defaultdict(lambda: [0, 0])
         for (name, version, hour), (labelled, wrong) in self._judged.items():
             if name == backend and (since is None or hour >= _hour(since)):
@@ -72,12 +78,14 @@ class FakeAnswerLog:
 
     def count(self, backend: str, version: str, outputs: Mapping[str, int], now: datetime) -> None:
         """Count answers by label."""
+        self._try_to_write()
         self._outputs[backend, version, _hour(now)].update(outputs)
 
     def outputs(
         self, backend: str, version: str, since: datetime, until: datetime
     ) -> Mapping[datetime, Mapping[str, int]]:
         """Return counts by hour; see ``AnswerLog``."""
+        self._try_to_read()
         return {
             hour: dict(counts)
             for (name, of, hour), counts in self._outputs.items()
@@ -86,6 +94,7 @@ class FakeAnswerLog:
 
     def scores(self, backend: str, version: str, limit: int) -> tuple[float, ...]:
         """Return the newest numeric labels; see ``AnswerLog``."""
+        self._try_to_read()
         values = [
             value
             for (name, _), found in reversed(self._answers.items())
@@ -106,6 +115,7 @@ class FakeAnswerLog:
         kept_for: timedelta,
     ) -> None:
         """Keep requests; see ``AnswerLog``."""
+        self._try_to_write()
         kept = self._kept[backend]
         for request in requests:
             self._newest += 1
@@ -114,6 +124,7 @@ class FakeAnswerLog:
 
     def kept(self, backend: str, after: int, limit: int, now: datetime) -> tuple[KeptRequest, ...]:
         """Return kept requests; see ``AnswerLog``."""
+        self._try_to_read()
         found = (r for r, until in self._kept[backend] if r.number > after and until > now)
         return tuple(found)[:limit]
 
@@ -123,6 +134,7 @@ class FakeAnswerLog:
 
     def drop_kept(self, now: datetime, of: Collection[str]) -> int:
         """Remove kept requests; see ``AnswerLog``."""
+        self._try_to_write()
         gone = 0
         for backend, kept in self._kept.items():
             stays = [pair for pair in kept if backend in of and pair[1] > now]
@@ -132,6 +144,7 @@ class FakeAnswerLog:
 
     def forget(self, before: datetime) -> int:
         """Remove all that is older; see ``AnswerLog``."""
+        self._try_to_write()
         old = [
             (key, version)
             for key, found in self._answers.items()
@@ -153,6 +166,14 @@ class FakeAnswerLog:
 
     def close(self) -> None:
         """Do nothing."""
+
+    def _try_to_write(self) -> None:
+        if self.failing:
+            raise Unavailable("no space", hint="make room")
+
+    def _try_to_read(self) -> None:
+        if self.failing == "everything":
+            raise Unavailable("no file", hint="make room")
 
     def _settle(
         self,

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_ai.control.plane import Plane
+from prometheus_ai.control.answers.remembering import attempt
+from prometheus_ai.control.plane import Hearing, Plane
 from prometheus_ai.domain.answers import Answer, Label
-from prometheus_ai.ports.answer_log import AnswerLog
 
 SETTING = "output_bins:"
 LEARN_FROM = 200
@@ -25,22 +25,22 @@ class Bins:
     known: dict[str, set[str]] = field(default_factory=dict)
 
     def count(
-        self, plane: Plane, log: AnswerLog, backend: str, version: str, answers: Iterable[Answer]
+        self, plane: Plane, hearing: Hearing, backend: str, version: str, answers: Iterable[Answer]
     ) -> Mapping[bool, Counter[str]]:
         """Return how often each bin was answered, shadows (True) apart from the rest (False)."""
         found: dict[bool, Counter[str]] = {False: Counter(), True: Counter()}
         for answer in answers:
             for label in answer.labels or ():
-                name = self._name(plane, log, backend, version, label)
+                name = self._name(plane, hearing, backend, version, label)
                 if name is not None:
                     found[answer.is_shadow][name] += 1
         return found
 
     def _name(
-        self, plane: Plane, log: AnswerLog, backend: str, version: str, label: Label
+        self, plane: Plane, hearing: Hearing, backend: str, version: str, label: Label
     ) -> str | None:
         if isinstance(label, float):
-            edges = self._edges(plane, log, backend, version)
+            edges = self._edges(plane, hearing, backend, version)
             return None if edges is None else _bin(label, edges)
         text = str(label)
         known = self.known.setdefault(backend, set())
@@ -50,7 +50,7 @@ class Bins:
         return text
 
     def _edges(
-        self, plane: Plane, log: AnswerLog, backend: str, version: str
+        self, plane: Plane, hearing: Hearing, backend: str, version: str
     ) -> tuple[float, ...] | None:
         edges = self.edges.get(backend)
         if edges is not None:
@@ -60,7 +60,10 @@ class Bins:
         if text:
             edges = tuple(json.loads(text))
         else:
-            scores = sorted(log.scores(backend, version, 5 * LEARN_FROM))
+            found = attempt(
+                hearing, "reading", lambda: hearing.log.scores(backend, version, 5 * LEARN_FROM), ()
+            )
+            scores = sorted(found)
             if len(scores) < LEARN_FROM:
                 return None
             tenths = [scores[len(scores) * tenth // 10] for tenth in range(1, 10)]

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from prometheus_ai.control.answers.remembering import attempt, write
 from prometheus_ai.control.plane import Hearing, Plane
 from prometheus_ai.domain.answers import KeptRequest
 
@@ -16,17 +17,22 @@ def keep_requests(
     if release is None or release.spec.recording is None:
         return
     bounds = release.spec.recording
-    hearing.log.keep(
-        name,
-        requests,
-        plane.clock.now(),
-        kept_max=bounds.requests,
-        kept_for=timedelta(seconds=bounds.keep_s),
-    )
+
+    def kept() -> None:
+        hearing.log.keep(
+            name,
+            requests,
+            plane.clock.now(),
+            kept_max=bounds.requests,
+            kept_for=timedelta(seconds=bounds.keep_s),
+        )
+
+    write(hearing, name, len(requests), kept, None)
 
 
 def forget_requests(plane: Plane, hearing: Hearing) -> None:
     """Remove what was kept long enough, and what was kept of backends that are gone."""
     with plane.store.read() as reading:
         living = [backend.name for backend in reading.backends() if not backend.is_deleting]
-    hearing.log.drop_kept(plane.clock.now(), living)
+    now = plane.clock.now()
+    attempt(hearing, "forgetting", lambda: hearing.log.drop_kept(now, living), 0)

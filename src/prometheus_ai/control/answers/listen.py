@@ -8,6 +8,7 @@ from datetime import timedelta
 from prometheus_ai.analysis import agree
 from prometheus_ai.control.answers.bins import Bins
 from prometheus_ai.control.answers.keeping import forget_requests, keep_requests
+from prometheus_ai.control.answers.remembering import attempt, write
 from prometheus_ai.control.answers.told import (
     add,
     add_labels,
@@ -18,7 +19,7 @@ from prometheus_ai.control.answers.told import (
 )
 from prometheus_ai.control.plane import Hearing, Plane
 from prometheus_ai.control.rollout_memory import Held, active
-from prometheus_ai.domain.answers import Answer, ReplicaReading
+from prometheus_ai.domain.answers import Answer, Matched, ReplicaReading
 from prometheus_ai.domain.errors import PlatformError
 from prometheus_ai.domain.evidence import Arm, Moments, ReplicaTally
 from prometheus_ai.domain.policy import AgreementGate
@@ -106,7 +107,8 @@ class Listener:
             forget_requests(self.plane, hearing)
         if clock - self.forgot_at > FORGET_EVERY_S:
             self.forgot_at = clock
-            hearing.log.forget(self.plane.clock.now() - self.kept)
+            before = self.plane.clock.now() - self.kept
+            attempt(hearing, "forgetting", lambda: hearing.log.forget(before), 0)
 
     def _due(self, name: str, replica_id: str, rollouts: Mapping[str, _Rollout]) -> float:
         ear = self.ears.get(replica_id)
@@ -190,20 +192,26 @@ class Listener:
         now = self.plane.clock.now()
         mine = [answer for answer in reading.answers if answer.version == version]
         if mine:
-            settled = hearing.log.add(name, mine, now)
-            add_labels(hearing, name, settled.settled)
+            matched = write(
+                hearing, name, len(mine), lambda: hearing.log.add(name, mine, now), Matched()
+            )
+            add_labels(hearing, name, matched.settled)
         if reading.kept:
             keep_requests(self.plane, hearing, name, version, reading.kept)
         if reading.feedback:
-            matched = hearing.log.judge(name, reading.feedback, now)
+            said = reading.feedback
+            matched = write(
+                hearing, name, len(said), lambda: hearing.log.judge(name, said, now), Matched()
+            )
             add_labels(hearing, name, matched.settled)
             lose(hearing, name, "feedback came too early and too much of it waits", matched.refused)
         if is_first:
             return
-        outputs = self.bins.count(self.plane, hearing.log, name, version, mine)
-        seen = Counter(outputs[False])
+        outputs = self.bins.count(self.plane, hearing, name, version, mine)
+        counted = outputs[False]
+        seen = Counter(counted)
         if seen:
-            hearing.log.count(name, version, seen, now)
+            write(hearing, name, 0, lambda: hearing.log.count(name, version, counted, now), None)
         if rollout is not None:
             seen.update(outputs[True])
             add(hearing, name, version, Arm(outputs=tuple(sorted(seen.items()))))

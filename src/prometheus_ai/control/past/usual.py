@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from prometheus_ai.analysis import Past
+from prometheus_ai.control.answers.remembering import attempt
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.domain.window import Histogram
 from prometheus_ai.ports.state_store import Reading
@@ -64,8 +65,12 @@ def _measured(
             more = Past(requests=window.requests, errors=window.errors, latency_s=window.latency_s)
             past = _added(past, more)
     outputs: Counter[str] = Counter()
-    if plane.hearing is not None:
-        for counts in plane.hearing.log.outputs(backend, version, *span).values():
+    hearing = plane.hearing
+    if hearing is not None:
+        found = attempt(
+            hearing, "reading", lambda: hearing.log.outputs(backend, version, *span), {}
+        )
+        for counts in found.values():
             outputs.update(counts)
     return _added(past, Past(outputs=outputs))
 

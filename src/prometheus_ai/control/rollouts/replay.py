@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from prometheus_ai.analysis import agree
+from prometheus_ai.control.answers.remembering import attempt
 from prometheus_ai.control.plane import Hearing, Plane, ReplayedPairs
 from prometheus_ai.control.rollout_memory import Held, active
 from prometheus_ai.domain.answers import Replayed
@@ -55,7 +56,11 @@ class Replayer:
         ours, theirs = (_endpoints(self.plane, name, version) for version in (candidate, stable))
         if not ours or not theirs:
             return
-        for request in hearing.log.kept(name, after, PAIRS_AT_ONCE, self.plane.clock.now()):
+        now = self.plane.clock.now()
+        kept = attempt(
+            hearing, "reading", lambda: hearing.log.kept(name, after, PAIRS_AT_ONCE, now), ()
+        )
+        for request in kept:
             place = request.number
             chosen = {candidate: ours[place % len(ours)], stable: theirs[place % len(theirs)]}
             turns = (candidate, stable) if place % 2 else (stable, candidate)
@@ -71,9 +76,13 @@ class Replayer:
 
 def kept_left(plane: Plane, name: str, held: Held, policy: RolloutSpec) -> int:
     """Return how many kept requests this rollout has not replayed, where its policy is to replay."""
-    if plane.hearing is None or policy.low_traffic != "replay" or held.state.replays:
+    hearing = plane.hearing
+    if hearing is None or policy.low_traffic != "replay" or held.state.replays:
         return 0
-    return plane.hearing.log.kept_count(name, held.replayed_to, plane.clock.now())
+    now = plane.clock.now()
+    return attempt(
+        hearing, "reading", lambda: hearing.log.kept_count(name, held.replayed_to, now), 0
+    )
 
 
 def replayed(plane: Plane, name: str, held: Held, now: datetime) -> tuple[Held, Interval | None]:

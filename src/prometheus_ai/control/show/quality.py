@@ -1,6 +1,7 @@
 """What is known of the quality of releases: labels, what got worse, and what was lost on the way."""
 
 from prometheus_ai.control.answers.feedback import accuracy
+from prometheus_ai.control.answers.remembering import attempt, fault_line
 from prometheus_ai.control.past.watch import regressions
 from prometheus_ai.control.plane import Plane
 from prometheus_ai.control.show.views import Difference
@@ -8,16 +9,23 @@ from prometheus_ai.control.show.views import Difference
 
 def quality_lines(plane: Plane, name: str) -> tuple[str, ...]:
     """Return one line for each release with labels, and one for answers that were lost."""
+    hearing = plane.hearing
+    if hearing is None:
+        return ()
+    known = attempt(hearing, "reading", lambda: accuracy(plane, name), ())
     lines = [
         f"{each.version}: {each.labelled - each.wrong} of {each.labelled} labelled answers are right"
         f" ({100 * each.accuracy:.1f} %)"
-        for each in accuracy(plane, name)
+        for each in known
         if each.accuracy is not None
     ]
-    lost = plane.hearing.lost.get(name, {}) if plane.hearing is not None else {}
+    with hearing.lock:
+        lost = dict(hearing.lost.get(name, {}))
     if lost:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(lost.items()))
         lines.append(f"answers not remembered or compared: {reasons}")
+    if fault := fault_line(hearing):
+        lines.append(fault)
     return tuple(lines)
 
 
