@@ -1,5 +1,6 @@
 """One hosted model: its configuration, queue, statistics and state."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -23,7 +24,7 @@ class Standby(RequestError):
     code = "unavailable"
 
     def __init__(self, message: str, model: "HostedModel") -> None:
-        super().__init__(message, retry_after_s=1)
+        super().__init__(message, retry_after_s=model.back_in_s())
         self._model = model
 
     def hold(self, resume: Callable[[], None]) -> None:
@@ -31,7 +32,8 @@ class Standby(RequestError):
         held = self._model.held
         if len(held) >= _HELD_MAX:
             self._model.stats.rejected += 1
-            raise Overloaded(f"{len(held)} requests wait for the model", retry_after_s=1)
+            wait_s = self._model.back_in_s()
+            raise Overloaded(f"{len(held)} requests wait for the model", retry_after_s=wait_s)
         held.append(resume)
 
 
@@ -89,9 +91,15 @@ class HostedModel:
         if self.state == "returning":
             raise Standby(message, self)
         self.stats.rejected += 1
-        refusal = Unavailable(message, retry_after_s=1)
+        refusal = Unavailable(message, retry_after_s=self.back_in_s())
         refusal.release = self.config.label
         raise refusal
+
+    def back_in_s(self) -> int | None:
+        """Seconds that its loading took, as far as it is known; None if nobody is loading it."""
+        if self.state in ("failed", "unloaded"):
+            return None
+        return max(1, math.ceil(sum(self.phases_s.values())))
 
     def misfit(self, error: RequestError) -> None:
         """Count a request that does not fit the model, and name the model in its answer."""
