@@ -3,9 +3,12 @@
 import json
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from prometheus_ai.cli.main import main
 from prometheus_ai.compose.distribution import pull_image, push_image, sign_image, verify_image
 from prometheus_ai.compose.signing import make_key
 from prometheus_ai.domain.errors import Refused
@@ -85,3 +88,32 @@ def test_signing_twice_adds_and_never_replaces(
     found = verify_image(pushed, (public, stranger))
     assert {one.key for one in found.bundles} == {"release.pub", "stranger.pub"}
     assert {one.key for one in found.older} == {"release.pub", "stranger.pub"}
+
+
+def _told(*words: str) -> Any:
+    """Return what a command says as JSON on standard output, where nothing else may stand."""
+    done = CliRunner().invoke(main, ["image", *words, "--json"], prog_name="pai")
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+def test_what_is_pushed_signed_and_pulled_is_told_as_json(
+    image_host: str, saved_image: Path, keys: tuple[str, Path, Path], tmp_path: Path
+) -> None:
+    private, public, _ = keys
+    place = f"{image_host}/told:v1"
+    pushed = _told("push", str(saved_image), place)
+    name, _, digest = pushed["image"].partition("@")
+    assert (name, pushed["is_signed"]) == (f"{image_host}/told", False)
+    signed = _told("sign", place, "--key", private)
+    assert (signed["digest"], signed["is_signed"]) == (digest, True)
+    assert len(signed["bundles"]) == len(signed["older"]) == 1
+    plain, verified = (str(tmp_path / name) for name in ("plain.tar", "verified.tar"))
+    assert _told("pull", place, "--out", plain) == {
+        "image": pushed["image"], "file": plain, "is_signed": None
+    }  # fmt: skip
+    assert _told("pull", place, "--out", verified, "--public-key", str(public)) == {
+        "image": pushed["image"], "file": verified, "is_signed": True
+    }  # fmt: skip
+    again = _told("push", verified, f"{image_host}/told-copy:v1", "--key", private)
+    assert again == {"image": f"{image_host}/told-copy@{digest}", "is_signed": True}
