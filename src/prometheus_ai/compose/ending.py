@@ -2,12 +2,11 @@
 
 import contextlib
 import os
-import select
-import signal
 import time
 
 from prometheus_ai.adapters.drivers.local.driver import LocalDriver
 from prometheus_ai.adapters.environments.uv import UvEnvironments
+from prometheus_ai.adapters.handles import end_process
 from prometheus_ai.compose.presence import envoys
 from prometheus_ai.compose.settings import Settings
 from prometheus_ai.domain.errors import Unavailable
@@ -52,7 +51,7 @@ def end_envoy(settings: Settings) -> int:
             handle = os.pidfd_open(pid)
             try:
                 if pid in envoys(settings.gateway):
-                    _end(handle)
+                    end_process(handle, ENVOY_GRACE_S)
                     count += 1
             finally:
                 os.close(handle)
@@ -62,13 +61,3 @@ def end_envoy(settings: Settings) -> int:
 def _still(driver: LocalDriver, ids: list[str]) -> list[str]:
     phases = {seen.id: seen.phase for seen in driver.observe()}
     return [one for one in ids if phases.get(one, ReplicaPhase.EXITED) is not ReplicaPhase.EXITED]
-
-
-def _end(handle: int) -> None:
-    for number, bound_s in ((signal.SIGTERM, ENVOY_GRACE_S), (signal.SIGKILL, ENVOY_GRACE_S)):
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(handle, number)
-        poll = select.poll()
-        poll.register(handle, select.POLLIN)
-        if poll.poll(bound_s * 1000):
-            return

@@ -1,11 +1,12 @@
 """Starting a shim that outlives this process."""
 
 import os
-import select
 import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+
+from prometheus_ai.adapters.handles import readable
 
 SHIM = "prometheus_ai.adapters.drivers.local.shim"
 START_TIMEOUT_S = 10.0
@@ -61,9 +62,7 @@ def spawn_shim(folder: Path, lock: int) -> int:
 
 
 def _hear(fd: int) -> bool:
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    if not poll.poll(START_TIMEOUT_S * 1000):
+    if not readable(fd, within_s=START_TIMEOUT_S):
         return False
     return os.read(fd, 64).startswith(STARTED)
 

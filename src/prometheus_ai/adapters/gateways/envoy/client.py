@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import select
 import socket
 from http import HTTPStatus
 from pathlib import Path
@@ -16,6 +15,7 @@ from prometheus_ai.adapters.gateways.envoy.table_codec import (
     encode_table,
 )
 from prometheus_ai.adapters.gateways.envoy.unix_http import UnixConnection, exchange
+from prometheus_ai.adapters.handles import readable
 from prometheus_ai.domain.errors import InvalidInput, Unavailable
 from prometheus_ai.domain.route import GatewayStatus, HeldReport, Receipt, RouteTable
 from prometheus_ai.domain.window import CounterSnapshot
@@ -117,7 +117,4 @@ class GatewayClient:
 
 
 def _has_answer(connection: UnixConnection, within_s: float) -> bool:
-    # Not select(): it cannot take a descriptor above 1023, and a control plane has many.
-    poll = select.poll()
-    poll.register(connection.sock, select.POLLIN)
-    return bool(poll.poll(within_s * 1000))
+    return bool(readable(connection.sock.fileno(), within_s=within_s))

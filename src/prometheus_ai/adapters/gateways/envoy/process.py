@@ -1,13 +1,12 @@
 """One Envoy process: started in a session of its own, or adopted while it runs."""
 
-import contextlib
 import os
-import select
 import signal
 import subprocess
 from pathlib import Path
 from typing import Self
 
+from prometheus_ai.adapters.handles import end_process, readable
 from prometheus_ai.domain.errors import Unavailable
 
 LOG_BYTES_MAX = 8 * 2**20
@@ -63,15 +62,11 @@ class EnvoyProcess:
 
     def wait_for_end(self, wake: int, timeout_s: float) -> bool:
         """Wait until the process ends, ``wake`` becomes readable or time is up; tell whether it ended."""
-        return self._pidfd in _readable((self._pidfd, wake), timeout_s)
+        return self._pidfd in readable(self._pidfd, wake, within_s=timeout_s)
 
     def end(self, grace_s: float) -> None:
         """Ask the process to end, and kill it when it has not after ``grace_s``."""
-        for number, bound_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, 5.0)):
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._pidfd, number)
-            if _readable((self._pidfd,), bound_s):
-                return
+        end_process(self._pidfd, grace_s)
 
     def release(self) -> str:
         """Let go of the process; return how it ended, as far as that can be known."""
@@ -84,13 +79,6 @@ class EnvoyProcess:
             self._child.returncode = 0
             return "still running"
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-
-
-def _readable(handles: tuple[int, ...], timeout_s: float) -> set[int]:
-    poll = select.poll()
-    for handle in handles:
-        poll.register(handle, select.POLLIN)
-    return {handle for handle, _ in poll.poll(timeout_s * 1000)}
 
 
 def _started_ticks(pid: int) -> str:
