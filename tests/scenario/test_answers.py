@@ -4,6 +4,7 @@ import random
 from typing import Any
 
 import pytest
+import structlog
 
 from prometheus_ai.domain.answers import Feedback
 from prometheus_ai.domain.errors import InvalidInput, NotFound, Unavailable, Unsupported
@@ -373,3 +374,15 @@ def test_who_gives_feedback_is_told_that_it_was_not_kept(judged: Judged) -> None
     judged.answers.failing = "writing"
     with pytest.raises(Unavailable):
         judged.control.feedback("digits", [Feedback(request_id="r1", label=(7,))])
+
+
+def test_a_log_that_fails_every_other_time_is_said_less_and_less_often(judged: Judged) -> None:
+    start(judged)
+    with structlog.testing.capture_logs() as said:
+        for _ in range(10):
+            judged.answers.failing = "writing"
+            judged.flow(2)
+            judged.answers.failing = ""
+            judged.flow(2)
+    assert [one["times"] for one in said if one["event"] == "answers_failed"] == [1, 2, 4, 8]
+    assert [one["times"] for one in said if one["event"] == "answers_work_again"] == [1, 2, 4, 8]

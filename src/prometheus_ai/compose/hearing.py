@@ -19,11 +19,7 @@ def open_database(settings: Settings, resources: ExitStack) -> PrometheusQuery |
 
 
 def open_hearing(settings: Settings, resources: ExitStack) -> Hearing:
-    """Open what listening to replicas needs.
-
-    Raises:
-        Unavailable: the file of answers cannot be written.
-    """
+    """Open what listening to replicas needs; a file of answers that cannot be written keeps nobody from serving."""
     log = SqliteAnswerLog.open(settings.database.parent / "answers.db")
     resources.callback(log.close)
     replicas = HttpReplicaReader()

@@ -1,7 +1,7 @@
 """What every use case works with: the ports, and the little that lives only in memory."""
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -183,6 +183,8 @@ class Hearing:
     """By backend and reason: how many answers were not kept or not compared, since this process began."""
     faults: dict[str, str] = field(default_factory=dict)
     """By what was tried on the log: why it fails at this moment."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """By what was tried on the log: how often it began to fail, since this process began."""
 
 
 @dataclass(kw_only=True)

@@ -1,4 +1,4 @@
-"""Using the log of answers, which everything else goes on without: what it loses is counted, and said once."""
+"""Using the log of answers, which everything else goes on without: what it loses is counted and said."""
 
 from collections.abc import Callable
 from typing import Literal, TypeVar
@@ -25,15 +25,20 @@ def attempt(
         found = step()
     except Unavailable as error:
         with hearing.lock:
-            is_known = doing in hearing.faults
+            is_new = doing not in hearing.faults
+            hearing.failures[doing] += is_new
             hearing.faults[doing] = error.message
-        if not is_known:
-            log.warning("answers_failed", doing=doing, error=error.message, hint=error.hint)
+            times = hearing.failures[doing]
+        if is_new and _is_said(times):
+            log.warning(
+                "answers_failed", doing=doing, error=error.message, hint=error.hint, times=times
+            )
         return otherwise
     with hearing.lock:
         was_failing = hearing.faults.pop(doing, None) is not None
-    if was_failing:
-        log.info("answers_work_again", doing=doing)
+        times = hearing.failures[doing]
+    if was_failing and _is_said(times):
+        log.info("answers_work_again", doing=doing, times=times)
     return found
 
 
@@ -63,3 +68,8 @@ def fault_line(hearing: Hearing) -> str:
     with hearing.lock:
         faults = sorted(set(hearing.faults.values()))
     return f"the log of answers fails: {'; '.join(faults)}" if faults else ""
+
+
+def _is_said(times: int) -> bool:
+    """Whether to say that it fails, or works again: on a full disk small writes succeed between large ones."""
+    return times.bit_count() == 1
