@@ -117,7 +117,7 @@ def test_a_release_with_other_answers_is_rolled_back_by_their_distribution(
     judged: Judged,
 ) -> None:
     judged.label = {"v1": right_or_wrong(0.6), "v2": right_or_wrong(0.2)}
-    start(judged, steps=[50, 100])
+    start(judged, steps=[50, 100], gates={"outputs": {}})
     for _ in range(600):
         judged.flow(1)
         if "rollout:rolled_back" in kinds(judged):
@@ -127,7 +127,7 @@ def test_a_release_with_other_answers_is_rolled_back_by_their_distribution(
 
 def test_scores_are_compared_in_bins_of_the_old_release(judged: Judged) -> None:
     judged.label = {"v1": lambda c: c.gauss(0, 1), "v2": lambda c: c.gauss(1, 1)}
-    start(judged, steps=[50, 100])
+    start(judged, steps=[50, 100], gates={"outputs": {}})
     for _ in range(600):
         judged.flow(1)
         if "rollout:rolled_back" in kinds(judged):
@@ -137,7 +137,7 @@ def test_scores_are_compared_in_bins_of_the_old_release(judged: Judged) -> None:
 
 def test_equal_outputs_pass(judged: Judged) -> None:
     judged.label = {"v1": right_or_wrong(0.6), "v2": right_or_wrong(0.6)}
-    start(judged, steps=[50, 100])
+    start(judged, steps=[50, 100], gates={"outputs": {}})
     for _ in range(2000):
         judged.flow(1)
         if kinds(judged)[-1] == "rollout:ended":
