@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from prometheus_ai.adapters.gateways.envoy.process import EnvoyProcess
 from prometheus_ai.client.wire import Wire
 from prometheus_ai.compose.ending import end_envoy
+from prometheus_ai.compose.presence import envoys
 from prometheus_ai.compose.settings import Settings
 
 SELECT_MAX = 1024
@@ -48,8 +50,15 @@ def sleeper(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     folder = Settings(home=tmp_path).gateway
     folder.mkdir()
     with subprocess.Popen(SLEEPER, cwd=folder) as process:
-        yield process
-        process.kill()
+        try:
+            # The kernel shows a new program's command a moment after the program was started.
+            until = time.monotonic() + 10
+            while process.pid not in envoys(folder):
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            yield process
+        finally:
+            process.kill()
 
 
 class Keeping(http.server.BaseHTTPRequestHandler):
