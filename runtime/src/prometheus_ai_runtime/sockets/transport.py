@@ -11,7 +11,10 @@ from typing import cast
 from prometheus_ai_runtime.log import log
 from prometheus_ai_runtime.sockets.loop import DirectLoop, OnEvents
 
-_READ_BYTES = 256 * 1024
+_READ_BYTES = 16 * 1024
+_READ_BYTES_MAX = 256 * 1024
+"""Read at once after a read that was full. Room for so much is made and given back with each read, which
+costs more than the read where the allocator asks the kernel for it, and leaves holes in the heap."""
 _SEND_BYTES = 1024 * 1024
 _READS_AT_ONCE = 8
 _HIGH_BYTES = 64 * 1024
@@ -34,6 +37,7 @@ class SocketTransport(asyncio.Transport):
         self._owner: OnEvents = _nothing
         self._unsent = bytearray()
         self._events = 0
+        self._read_bytes = _READ_BYTES
         self._reads = True
         self._paused_protocol = self._closing = self._eof = self._eof_wanted = self._lost = False
 
@@ -123,12 +127,13 @@ class SocketTransport(asyncio.Transport):
         if events != _IN and not self._others(events):
             return
         try:
-            data = os.read(self._fd, _READ_BYTES)
+            data = os.read(self._fd, self._read_bytes)
         except BlockingIOError:
             return
         except OSError as error:
             self._end(error)
             return
+        self._read_bytes = _READ_BYTES if len(data) < _READ_BYTES else _READ_BYTES_MAX
         try:
             if data:
                 self._data_received(data)
