@@ -4,6 +4,9 @@
 set -eu
 cd "$(dirname "$0")/../../.."
 
+# As in scripts/setup: authorities that the machine trusts count for uv, too.
+export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
+
 env=var/judges/kserve
 stamp=$env/.complete
 wanted=$(cksum <"runtime/tests/judges/setup.sh")
