@@ -94,6 +94,15 @@ def test_the_cpu_build_of_xgboost_refuses_a_gpu(tmp_path: Path, loaded: Loader, 
         loaded(path, device="cuda")
 
 
+@pytest.mark.requires("xgboost")
+def test_a_damaged_file_is_told_without_the_library_s_stack(tmp_path: Path, loaded: Loader) -> None:
+    path = tmp_path / "damaged.json"
+    path.write_text('{"learner": 1}')
+    with pytest.raises(EngineError, match=r"could not load .*damaged\.json: .*; check") as refusal:
+        loaded(path)
+    assert "libxgboost" not in str(refusal.value)
+
+
 @pytest.mark.requires("lightgbm")
 @pytest.mark.parametrize(
     ("kind", "data"),

@@ -43,9 +43,14 @@ def load(engine: str | None, request: LoadRequest) -> LoadedModel:
     except Exception as error:
         # A damaged file makes a library raise anything at all; the caller gets one kind of error.
         raise EngineError(
-            f"the {choice.name} engine could not load {path}: {type(error).__name__}: {error}; "
+            f"the {choice.name} engine could not load {path}: {type(error).__name__}: {_told(error)}; "
             "check that the file is complete and was written by a version that is installed here"
         ) from error
+
+
+def _told(error: Exception) -> str:
+    """Return what a library says, without the stack of its own functions that some append."""
+    return str(error).partition("\nStack trace:")[0].strip()
 
 
 def _choose(name: str) -> _Choice:
