@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from prometheus_ai.adapters.stores.sql import SqlStore
+from prometheus_ai.control.containers.images import installation_id
+from tests.contract.docker_target import remove_everything
 from tests.e2e.installation import Installation, Load
 
 
@@ -26,6 +29,18 @@ def installation(tmp_path: Path, environments: Path) -> Iterator[Installation]:
     finally:
         print(made.said())
         made.close()
+
+
+@pytest.fixture(params=["local", pytest.param("docker", marks=[pytest.mark.requires("docker")])])
+def target(request: pytest.FixtureRequest, installation: Installation) -> Iterator[str]:
+    """Yield a target's name; what a Docker Engine was given is removed afterwards."""
+    chosen = str(request.param)
+    if chosen == "docker":
+        installation.client().add_target(chosen)
+    yield chosen
+    if chosen == "docker":
+        installation.close()
+        remove_everything(installation_id(SqlStore.open(installation.home / "state" / "pai.db")))
 
 
 @pytest.fixture

@@ -1,29 +1,13 @@
 """An exchange in place on a machine that is full, and the way back from it, on real processes."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from prometheus_ai.adapters.drivers.local.machine import measure
-from prometheus_ai.adapters.stores.sql import SqlStore
-from prometheus_ai.control.containers.images import installation_id
-from tests.contract.docker_target import remove_everything
 from tests.e2e.installation import Installation, Load, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.requires("envoy"), pytest.mark.timeout(300)]
-
-
-@pytest.fixture(params=["local", pytest.param("docker", marks=[pytest.mark.requires("docker")])])
-def target(request: pytest.FixtureRequest, installation: Installation) -> Iterator[str]:
-    """Yield a target's name; what a Docker Engine was given is removed afterwards."""
-    chosen = str(request.param)
-    if chosen == "docker":
-        installation.client().add_target(chosen)
-    yield chosen
-    if chosen == "docker":
-        installation.close()
-        remove_everything(installation_id(SqlStore.open(installation.home / "state" / "pai.db")))
 
 
 def test_a_full_machine_exchanges_replicas_and_takes_them_back(

@@ -61,8 +61,12 @@ class Story:
         self.wait("the end", lambda: self.rollout() is None)
 
 
-def test_a_canary_is_paused_resumed_skipped_and_promoted(installation: Installation) -> None:
-    story = Story(installation, {**PATIENT, "strategy": "canary", "steps": [10, 50, 100]})
+def test_a_canary_is_paused_resumed_skipped_and_promoted(
+    installation: Installation, target: str
+) -> None:
+    story = Story(
+        installation, {**PATIENT, "strategy": "canary", "steps": [10, 50, 100]}, target=target
+    )
     with Load(url=story.url, senders=2) as load:
         story.begin(load)
         story.wait("the first step", lambda: story.weights() == {"v1": 90.0, "v2": 10.0})
@@ -77,8 +81,10 @@ def test_a_canary_is_paused_resumed_skipped_and_promoted(installation: Installat
     assert load.failures == []
 
 
-def test_an_ab_test_keeps_its_cohorts_and_is_aborted(installation: Installation) -> None:
-    fields = {"route": {"sticky": {"header": "x-user"}}}
+def test_an_ab_test_keeps_its_cohorts_and_is_aborted(
+    installation: Installation, target: str
+) -> None:
+    fields = {"target": target, "route": {"sticky": {"header": "x-user"}}}
     story = Story(installation, {**PATIENT, "strategy": "ab", "percent": 30}, **fields)
 
     def cohorts() -> dict[str, str]:
@@ -102,8 +108,8 @@ def test_an_ab_test_keeps_its_cohorts_and_is_aborted(installation: Installation)
     assert load.failures == []
 
 
-def test_a_blue_green_switch_is_taken_back(installation: Installation) -> None:
-    story = Story(installation, {**QUIET, "strategy": "blue-green", "bake_s": 3600})
+def test_a_blue_green_switch_is_taken_back(installation: Installation, target: str) -> None:
+    story = Story(installation, {**QUIET, "strategy": "blue-green", "bake_s": 3600}, target=target)
     with Load(url=story.url, senders=2) as load:
         story.begin(load)
         story.wait("the switch", lambda: story.weights() == {"v2": 100.0})
@@ -115,17 +121,18 @@ def test_a_blue_green_switch_is_taken_back(installation: Installation) -> None:
 
 
 def test_a_shadow_answers_nobody_and_gives_way_to_a_newer_deploy(
-    installation: Installation,
+    installation: Installation, target: str
 ) -> None:
     shadow = {"percent": 100, "then": "stop"}
-    story = Story(installation, {**PATIENT, "strategy": "shadow", "shadow": shadow})
+    story = Story(installation, {**PATIENT, "strategy": "shadow", "shadow": shadow}, target=target)
     with Load(url=story.url, senders=2) as load:
         story.begin(load)
         story.wait("copies", lambda: (story.rollout() or {}).get("phase") == "shadowing")
         load.wait_for_more(100)
         assert set(load.by_release) == {"scaling/v1"}
         story.client.deploy(
-            installation.spec(4.0, rollout={**QUIET, "strategy": "blue-green"}), wait=False
+            installation.spec(4.0, target=target, rollout={**QUIET, "strategy": "blue-green"}),
+            wait=False,
         )
         story.ends_with("v3")
         load.wait_for_more(20)
@@ -134,8 +141,8 @@ def test_a_shadow_answers_nobody_and_gives_way_to_a_newer_deploy(
 
 
 @pytest.mark.parametrize("strategy", ["recreate", "rolling"])
-def test_replicas_are_exchanged(installation: Installation, strategy: str) -> None:
-    story = Story(installation, {**QUIET, "strategy": strategy}, replicas=2)
+def test_replicas_are_exchanged(installation: Installation, target: str, strategy: str) -> None:
+    story = Story(installation, {**QUIET, "strategy": strategy}, replicas=2, target=target)
     with Load(url=story.url, senders=1) as load:
         story.begin(load)
         story.ends_with("v2")
