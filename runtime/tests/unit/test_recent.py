@@ -26,8 +26,27 @@ def test_a_fetch_returns_what_came_since_the_one_before() -> None:
     assert feedback == []
 
 
+def test_answers_from_before_the_first_fetch_are_there() -> None:
+    recent = RecentAnswers()
+    assert recent.keeps
+    recent.add(b"early", "digits/v1", is_shadow=False, body=b"{}")
+    assert [answer.request_id for answer in recent.fetch(0)[1]] == [b"early"]
+
+
+def test_a_server_that_nobody_asks_keeps_nothing_in_the_end() -> None:
+    recent = RecentAnswers()
+    for number in range(ANSWERS_MAX + 1):
+        assert recent.keeps
+        recent.add(b"%d" % number, "digits/v1", is_shadow=False, body=b"{}")
+    assert not recent.keeps
+    assert recent.dropped == ANSWERS_MAX + 1
+    assert recent.fetch(0)[1] == []
+    assert recent.keeps
+
+
 def test_what_falls_out_unread_is_counted() -> None:
     recent = RecentAnswers()
+    recent.fetch(0)
     for number in range(ANSWERS_MAX + 5):
         recent.add(b"%d" % number, "digits/v1", is_shadow=False, body=b"{}")
     for number in range(FEEDBACK_MAX + 2):
@@ -38,6 +57,7 @@ def test_what_falls_out_unread_is_counted() -> None:
 
 def test_bytes_are_bounded_and_long_answers_lose_their_content() -> None:
     recent = RecentAnswers()
+    recent.fetch(0)
     for _ in range(BYTES_MAX // BODY_BYTES_MAX + 3):
         recent.add(b"x", "digits/v1", is_shadow=False, body=b"1" * BODY_BYTES_MAX)
     recent.add(b"y", "digits/v1", is_shadow=False, body=b"1" * (BODY_BYTES_MAX + 1))

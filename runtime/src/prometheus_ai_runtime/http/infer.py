@@ -198,7 +198,7 @@ class InferResponder:
                     wait_us = int(wait_s * 1e6)
                     if exchange.request_id:
                         data = _NAMED % (head, exchange.request_id, wait_us, len(body), body)
-                        if self._model.recent.is_asked:
+                        if self._model.recent.keeps:
                             remember(exchange, self._model, body)
                     else:
                         data = _ORDINARY % (made_head, row, wait_us, len(body), body)
@@ -360,7 +360,7 @@ def send(
     exchange.outlet.deliver(exchange, data)
     model.stats.request_seconds.record(perf_counter() - exchange.received)
     # Only a request that brought an id can be found again; the gateway gives every request one.
-    if model.recent.is_asked and exchange.request_id:
+    if model.recent.keeps and exchange.request_id:
         remember(exchange, model, body if kind == JSON_LINE else None)
 
 

@@ -39,7 +39,8 @@ class Feedback(NamedTuple):
 class RecentAnswers:
     """Two bounded rings; what falls out unread is counted. Lives on the event loop.
 
-    Nothing is kept before the first fetch: a server that nobody asks pays one comparison a request.
+    What came before the first fetch is there, as far as it has room. When it has none and nobody
+    ever asked, it is let go: a server that nobody asks then pays one comparison a request.
     """
 
     __slots__ = (
@@ -48,14 +49,17 @@ class RecentAnswers:
         "_feedback",
         "_kept",
         "_next",
+        "_was_fetched",
         "dropped",
-        "is_asked",
+        "keeps",
         "left_out",
         "requests",
     )
 
     def __init__(self, requests: RecordedRequests | None = None) -> None:
-        self.is_asked = False
+        self.keeps = True
+        """Whether answers are kept."""
+        self._was_fetched = False
         self.requests = requests
         """Requests that are kept to be sent again; None unless the configuration asks for it."""
         self.left_out = 0
@@ -82,6 +86,11 @@ class RecentAnswers:
         while len(answers) > ANSWERS_MAX or self._bytes > BYTES_MAX:
             self._forget_answer()
             self.dropped += 1
+            self.keeps = self._was_fetched
+        if not self.keeps:
+            self.dropped += len(answers)
+            answers.clear()
+            self._bytes = 0
 
     def add_feedback(self, request_id: str, values: dict[str, Any]) -> None:
         """Keep one piece of feedback."""
@@ -96,7 +105,7 @@ class RecentAnswers:
 
         From now on this share of answers is kept.
         """
-        self.is_asked = True
+        self.keeps = self._was_fetched = True
         self._kept = round(share * SHARES)
         while self._answers and self._answers[0].number <= after:
             self._forget_answer()
