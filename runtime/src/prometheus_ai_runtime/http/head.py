@@ -194,33 +194,30 @@ def _number(value: bytes, name: str) -> int:
     return int(value)
 
 
+Piece = tuple[int, bytes]
+"""What is between two holes of a head, and where it begins."""
+
+
 class Stencil:
     """A head as one client sends it, with holes where values differ from request to request."""
 
     __slots__ = ("_holes", "_id_at", "_id_end", "_pieces", "head", "size", "start")
 
-    def __init__(self, raw: bytes, holes: list[re.Match[bytes]]) -> None:
-        self.head = Head()
+    def __init__(self, head: Head, pieces: list[Piece], holes: list[re.Match[bytes]]) -> None:
+        self.head = head
         """Shared by all heads that fit; what was in the holes is not in it."""
-        self.size = len(raw)
+        self._pieces = pieces
         self._id_at = self._id_end = 0
         self._holes: list[tuple[int, int]] = []
-        self._pieces: list[tuple[int, bytes]] = []
-        at = 0
         for found in holes:
-            self._pieces.append((at, raw[at : found.start(2)]))
-            at = found.end(2)
             if found[1]:
                 self._id_at, self._id_end = found.span(2)
             else:
                 self._holes.append(found.span(2))
-        self._pieces.append((at, raw[at:]))
-        self.start = self._pieces[0][1]
+        self.start = pieces[0][1]
         """What every request that fits begins with."""
-
-    def texts(self) -> tuple[bytes, ...]:
-        """Return what is around the holes: equal for all heads that differ in nothing else."""
-        return tuple([piece for _at, piece in self._pieces])
+        at, last = pieces[-1]
+        self.size = at + len(last)
 
     def fits(self, data: bytes) -> bool:
         """Whether a request begins with such a head."""
@@ -269,12 +266,12 @@ class HeadCache:
         holes = list(_VARYING.finditer(raw))
         if not holes or len(raw) > _CACHED_BYTES_MAX:
             return None
-        made = Stencil(raw, holes)
-        texts = made.texts()
+        pieces = _cut(raw, holes)
+        texts = tuple([piece for _at, piece in pieces])
         head = self._by_pieces.get(texts) or self._without_values(texts)
         if head is None:
             return None
-        made.head = head
+        made = Stencil(head, pieces, holes)
         # An id that is wrong, or that is there twice, is for the long way to judge.
         return made if made.fits(raw) and len(made.request_id(raw)) <= _ID_BYTES_MAX else None
 
@@ -290,6 +287,14 @@ class HeadCache:
         self._resolve(head)
         _remember(self._by_pieces, pieces, head)
         return head
+
+
+def _cut(raw: bytes, holes: list[re.Match[bytes]]) -> list[Piece]:
+    at, pieces = 0, []
+    for found in holes:
+        pieces.append((at, raw[at : found.start(2)]))
+        at = found.end(2)
+    return [*pieces, (at, raw[at:])]
 
 
 def _is_repeatable(head: Head, raw: bytes) -> bool:
